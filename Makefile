@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# One Makefile for the whole house; `make help` lists what it can do.
+#
+# Sources are found by wildcard, so a new file in its right folder is built
+# and tested without a change here. Variants live beside the normal build:
+#   make            build/        hardened, jemalloc
+#   make SAN=1      build/asan/   AddressSanitizer and UBSan, arena_asan.c
+#   make TSAN=1     build/tsan/   ThreadSanitizer, arena_asan.c
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+VERSION    := 0.1.0
+PREFIX     ?= /usr/local
+DESTDIR    ?=
+SYSCONFDIR ?= /etc
+LIBDIR     ?= $(PREFIX)/lib
+DOCS       ?=
+
+# make's own CC, CXX and AR (cc, g++, ar) do, but plugins and the rest must agree on the language
+C_STD   := -std=gnu17
+CXX_STD := -std=c++17
+INSTALL ?= install
+
+# ---- variants ---------------------------------------------------------------------------------
+
+GEN := build/gen
+ifdef SAN
+OUT       := build/asan
+VARIANT   := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+VARIANT_L := -fsanitize=address,undefined
+else ifdef TSAN
+OUT       := build/tsan
+VARIANT   := -fsanitize=thread -fno-omit-frame-pointer
+VARIANT_L := -fsanitize=thread
+else
+OUT       := build
+VARIANT   := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
+             -fstack-clash-protection
+ifneq (,$(findstring x86_64,$(shell uname -m)))
+VARIANT   += -fcf-protection
+endif
+VARIANT_L := -Wl,-z,relro,-z,now -Wl,-z,noexecstack
+endif
+
+# plugins get every symbol from themselves or from the libraries that they name;
+# sanitized ones take the sanitizer's symbols from the host, so there it is not asked
+ifeq ($(OUT),build)
+NO_UNDEFINED   := -Wl,-z,defs
+ALLOCATOR      := jemalloc
+OTHER_ALLOCATOR := framework/memory/arena_asan.c
+else
+NO_UNDEFINED   :=
+ALLOCATOR      :=
+OTHER_ALLOCATOR := framework/memory/arena_jemalloc.c
+endif
+
+# ---- flags ------------------------------------------------------------------------------------
+
+WARN     := -Wall -Wextra -Wshadow -Wconversion -Werror
+COMMON   := -O2 -g $(WARN) $(VARIANT) -pthread -MMD -MP
+INCLUDES := -Iframework -I$(GEN)
+PLACES   := -DPENSTOCK_VERSION='"$(VERSION)"' -DPENSTOCK_LIBDIR='"$(LIBDIR)/penstock"' \
+            -DPENSTOCK_SYSCONFDIR='"$(SYSCONFDIR)/penstock"' \
+            -DPENSTOCK_DATADIR='"$(PREFIX)/share/penstock"'
+
+CORE_CFLAGS   = $(C_STD) -D_GNU_SOURCE= $(COMMON) -fPIE $(INCLUDES) $(PLACES) $(pkgs_cflags) \
+                $(CPPFLAGS) $(CFLAGS)
+TEST_CFLAGS   = $(CORE_CFLAGS) -Itests -DTEST_BUILD_DIR='"$(OUT)"'
+PLUGIN_CFLAGS = $(COMMON) -fPIC -fvisibility=hidden -Iframework $(CPPFLAGS)
+CORE_LDFLAGS  = -pie -pthread $(VARIANT_L) $(LDFLAGS)
+CORE_LIBS     = $(pkgs_libs) -ldl -lm
+
+PKGS := libpq libconfig jansson libsodium smartcols $(ALLOCATOR)
+# asked once, and only when something is compiled
+pkgs_cflags = $(eval pkgs_cflags := $$(shell pkg-config --cflags $(PKGS)))$(pkgs_cflags)
+pkgs_libs   = $(eval pkgs_libs := $$(shell pkg-config --libs $(PKGS)))$(pkgs_libs)
+
+ifdef V
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-5s %s\n'
+endif
+
+# ---- what there is ----------------------------------------------------------------------------
+
+CORE_SRCS    := $(sort $(filter-out framework/cli/main.c $(OTHER_ALLOCATOR),\
+                $(wildcard framework/*/*.c)))
+MAIN_SRC     := $(wildcard framework/cli/main.c)
+SQL_FILES    := $(sort $(wildcard framework/sql/*.sql framework/sql/api/*.sql migrations/*.sql))
+PLUGINS      := $(sort $(filter-out template,$(patsubst plugins/%/plugin.mk,%,\
+                $(wildcard plugins/*/plugin.mk))))
+SUPPORT_SRCS := $(sort $(wildcard tests/support/*.c))
+STAGE_SRCS   := $(sort $(wildcard $(foreach d,zoo stages,tests/support/$(d)/*.c \
+                tests/support/$(d)/*.cc)))
+UNIT_SRCS    := $(sort $(wildcard tests/unit/*/test_*.c))
+DB_SRCS      := $(sort $(wildcard tests/db/test_*.c))
+BENCH_SRCS   := $(sort $(wildcard bench/*.c))
+MAN_SRCS     := $(sort $(wildcard docs/man/*.scd) $(foreach p,$(PLUGINS),\
+                $(wildcard plugins/$(p)/$(p).scd)))
+
+LIB        := $(OUT)/libpenstock.a
+BIN        := $(if $(MAIN_SRC),$(OUT)/penstock)
+GEN_SQL    := $(GEN)/sql_text.h $(GEN)/sql_text.c
+SUPPORT    := $(OUT)/test/libsupport.a
+CORE_OBJS  := $(CORE_SRCS:%.c=$(OUT)/obj/%.o) $(OUT)/obj/gen/sql_text.o
+MAIN_OBJ   := $(MAIN_SRC:%.c=$(OUT)/obj/%.o)
+SUPPORT_OBJS := $(SUPPORT_SRCS:%.c=$(OUT)/obj/%.o)
+PLUGIN_SOS := $(PLUGINS:%=$(OUT)/plugins/%.so)
+STAGE_SOS  := $(foreach s,$(STAGE_SRCS),$(OUT)/test/stages/$(basename $(notdir $(s))).so)
+UNIT_BINS  := $(UNIT_SRCS:tests/%.c=$(OUT)/test/%)
+DB_BINS    := $(DB_SRCS:tests/%.c=$(OUT)/test/%)
+BENCH_BINS := $(BENCH_SRCS:bench/%.c=$(OUT)/bench/%)
+MAN_PAGES  := $(MAN_SRCS:%.scd=build/man/%.roff)
+
+FORMAT_FILES := $(sort $(wildcard framework/*.h framework/*/*.[ch] plugins/*/*.[ch] plugins/*/*.cc \
+                tests/*/*.[ch] tests/*/*/*.[ch] tests/*/*/*.cc bench/*.[ch] examples/*/*.[ch]))
+
+RUN := PENSTOCK_BUILD=$(OUT) scripts/run-tests
+
+# ---- targets for people -----------------------------------------------------------------------
+
+.PHONY: all
+all: $(LIB) $(BIN) plugins ## build the binary and the plugins into build/ (SAN=1, TSAN=1 for the variants)
+
+.PHONY: demo
+demo: ## index a folder of documents and search it (DOCS=folder; default: PostgreSQL's manual)
+	@scripts/deps build demo
+	@$(MAKE) --no-print-directory all
+	@DOCS='$(DOCS)' examples/documents/run
+
+.PHONY: check
+check: ## install what is missing, build, and run every test (a few minutes)
+	@scripts/deps build test
+	@scripts/check
+
+.PHONY: check-long
+check-long: ## as check, with the sanitizers over more tests and the long flows
+	@scripts/deps build test
+	@LONG=1 scripts/check
+
+.PHONY: bench
+bench: ## measure beside the reference queue and print the figures
+	@scripts/deps build bench
+	@$(MAKE) --no-print-directory all bench-build
+	@bench/run
+
+.PHONY: install
+install: all man ## install below PREFIX (/usr/local), SYSCONFDIR (/etc); DESTDIR for packagers
+	@scripts/install-files '$(OUT)' '$(DESTDIR)' '$(PREFIX)' '$(LIBDIR)' '$(SYSCONFDIR)' '$(VERSION)' \
+		$(PLUGINS)
+
+.PHONY: clean
+clean: ## remove build/
+	rm -rf build
+
+.PHONY: format
+format: ## lay out every C and C++ file with clang-format 14
+	@scripts/format fix $(FORMAT_FILES)
+
+.PHONY: format-check
+format-check: ## fail with a diff where the layout differs
+	@scripts/format check $(FORMAT_FILES)
+
+.PHONY: lint
+lint: $(GEN_SQL) ## walls and floors, headers that compile alone, SPDX lines and the like
+	@tests/lint/run
+
+.PHONY: deps
+deps: ## install the Debian packages that are missing, of every group
+	@scripts/deps build test demo bench
+
+.PHONY: unit
+unit: unit-build ## tests without a database
+	@$(RUN) unit $(UNIT_BINS)
+
+.PHONY: plugins-test
+plugins-test: all plugins-test-build ## the tests of each plugin, and of the template
+	@$(RUN) plugins $(PLUGIN_TEST_BINS) $(wildcard plugins/template/test)
+
+.PHONY: db
+db: db-build ## tests with a private PostgreSQL
+	@$(RUN) db $(DB_BINS)
+
+.PHONY: sql
+sql: all ## shapes and plans of the statements, and their races
+	@$(if $(wildcard tests/sql/run),PENSTOCK_BUILD=$(OUT) tests/sql/run,$(RUN) sql)
+
+.PHONY: flow
+flow: all stages ## the binary as a user runs it
+	@$(RUN) flow $(sort $(wildcard tests/support/test_*.sh tests/flow/[0-9][0-9]_*.sh))
+
+.PHONY: prove-%
+prove-%: all tests-build ## every test of one stem: make prove-queue_claim
+	@PENSTOCK_BUILD=$(OUT) scripts/prove '$*'
+
+.PHONY: help
+help: ## this list
+	@awk 'match($$0, /^[a-z%-]+:[^=].*## /) { \
+		t = $$0; sub(/:.*/, "", t); h = $$0; sub(/.*## /, "", h); \
+		printf "  %-14s %s\n", t, h }' $(firstword $(MAKEFILE_LIST))
+
+# ---- parts of the build, each by its name -----------------------------------------------------
+
+.PHONY: plugins
+plugins: $(PLUGIN_SOS) ## only the plugins
+
+.PHONY: stages
+stages: $(STAGE_SOS) ## the sample stages and the zoo of misbehaving ones
+
+.PHONY: man
+man: $(MAN_PAGES) ## the manual pages
+
+.PHONY: gen
+gen: $(GEN_SQL) ## the generated sources
+
+.PHONY: unit-build
+unit-build: $(UNIT_BINS) stages ## build the unit tests
+
+.PHONY: db-build
+db-build: $(DB_BINS) stages all ## build the database tests
+
+.PHONY: bench-build
+bench-build: $(BENCH_BINS) ## build the benchmarks
+
+.PHONY: tests-build
+tests-build: unit-build db-build plugins-test-build ## build every test
+
+# ---- the library and the binary ---------------------------------------------------------------
+
+# A file that changes when its text does: a removed source or another flag rebuilds what it must.
+# $(call remember,file,text)
+define remember
+$(1): FORCE
+	@mkdir -p $$(@D)
+	@printf '%s\n' '$(subst ','\'',$(2))' | cmp -s - $$@ || printf '%s\n' '$(subst ','\'',$(2))' > $$@
+endef
+.PHONY: FORCE
+FORCE:
+$(eval $(call remember,$(OUT)/obj/flags,$(CC) $(CXX) $(C_STD) $(COMMON) $(PLACES) $(CPPFLAGS) $(CFLAGS) $(CXXFLAGS) $(LDFLAGS)))
+$(eval $(call remember,$(OUT)/obj/sources,$(CORE_SRCS)))
+$(eval $(call remember,$(OUT)/obj/support,$(SUPPORT_SRCS)))
+$(eval $(call remember,$(GEN)/sql.list,$(SQL_FILES)))
+
+$(GEN)/sql_text.h: scripts/gen-sql $(SQL_FILES) $(GEN)/sql.list
+	$(say) GEN $(GEN)/sql_text.c
+	$(Q)scripts/gen-sql $(GEN)
+$(GEN)/sql_text.c: $(GEN)/sql_text.h ;
+
+$(OUT)/obj/gen/sql_text.o: $(GEN)/sql_text.c $(OUT)/obj/flags
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(CC) $(CORE_CFLAGS) -c -o $@ $<
+
+$(OUT)/obj/framework/%.o: framework/%.c $(OUT)/obj/flags | $(GEN_SQL)
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(CC) $(CORE_CFLAGS) -c -o $@ $<
+
+$(LIB): $(CORE_OBJS) $(OUT)/obj/sources
+	$(say) AR $@
+	$(Q)rm -f $@ && $(AR) rcs $@ $(CORE_OBJS)
+
+$(OUT)/penstock: $(MAIN_OBJ) $(LIB)
+	$(say) LINK $@
+	$(Q)$(CC) $(CORE_LDFLAGS) -o $@ $(MAIN_OBJ) $(LIB) $(CORE_LIBS)
+
+# ---- plugins ----------------------------------------------------------------------------------
+#
+# plugins/NAME/plugin.mk may set, all optional:
+#   NAME_PKGS       pkg-config names          NAME_LIBS       further -l flags
+#   NAME_CFLAGS     further compiler flags    NAME_SRCS       default: NAME.c or NAME.cc
+#   NAME_TEST_SRCS  default: test_NAME.c      NAME_TEST_PKGS  for the test only
+# A test is linked with the library of the host, cmocka and the libraries of its plugin, not with
+# the plugin itself: it loads build/plugins/NAME.so as the host does, or names sources to test.
+
+-include $(sort $(filter-out plugins/template/%,$(wildcard plugins/*/plugin.mk)))
+
+PLUGIN_TEST_BINS :=
+
+# $(call plugin_rules,NAME)
+define plugin_rules
+$(1)_SRCS ?= $$(notdir $$(firstword $$(wildcard plugins/$(1)/$(1).c plugins/$(1)/$(1).cc)))
+$(1)_TEST_SRCS ?= $$(notdir $$(wildcard plugins/$(1)/test_$(1).c))
+$(1)_OBJS := $$(addprefix $(OUT)/obj/plugins/$(1)/,$$(addsuffix .o,$$(basename $$($(1)_SRCS))))
+$(1)_TEST_OBJS := $$(addprefix $(OUT)/obj/plugins/$(1)/test/,\
+	$$(addsuffix .o,$$(basename $$($(1)_TEST_SRCS))))
+$(1)_pkgs_cflags = $$(if $$($(1)_PKGS),$$(shell pkg-config --cflags $$($(1)_PKGS)))
+$(1)_pkgs_libs = $$(if $$($(1)_PKGS),$$(shell pkg-config --libs $$($(1)_PKGS)))
+$(1)_MIGRATIONS := $$(wildcard plugins/$(1)/migrations/*.sql)
+ALL_DEPS += $$($(1)_OBJS:.o=.d) $$($(1)_TEST_OBJS:.o=.d)
+
+$(OUT)/obj/plugins/$(1)/%.o: plugins/$(1)/%.c $(OUT)/obj/flags plugins/$(1)/plugin.mk
+	@mkdir -p $$(@D)
+	$(say) CC $$<
+	$(Q)$(CC) $(C_STD) -D_GNU_SOURCE= $$(PLUGIN_CFLAGS) $$($(1)_pkgs_cflags) $$($(1)_CFLAGS) $$(CFLAGS) -c -o $$@ $$<
+
+$(OUT)/obj/plugins/$(1)/%.o: plugins/$(1)/%.cc $(OUT)/obj/flags plugins/$(1)/plugin.mk
+	@mkdir -p $$(@D)
+	$(say) CXX $$<
+	$(Q)$(CXX) $(CXX_STD) $$(PLUGIN_CFLAGS) $$($(1)_pkgs_cflags) $$($(1)_CFLAGS) $$(CXXFLAGS) -c -o $$@ $$<
+
+$(OUT)/obj/plugins/$(1)/test/%.o: plugins/$(1)/%.c $(OUT)/obj/flags plugins/$(1)/plugin.mk | $(GEN_SQL)
+	@mkdir -p $$(@D)
+	$(say) CC $$<
+	$(Q)$(CC) $$(TEST_CFLAGS) -Iplugins/$(1) $$($(1)_pkgs_cflags) $$($(1)_CFLAGS) -c -o $$@ $$<
+
+$(OUT)/plugins/$(1).so: $$($(1)_OBJS) $$($(1)_MIGRATIONS) $(wildcard plugins/$(1)/migrations)
+	@mkdir -p $$(@D)
+	$(say) LINK $$@
+	$(Q)$$(if $$(filter %.cc,$$($(1)_SRCS)),$(CXX),$(CC)) -shared $(VARIANT_L) $(NO_UNDEFINED) $$(LDFLAGS) \
+		-o $$@ $$($(1)_OBJS) $$($(1)_pkgs_libs) $$($(1)_LIBS)
+	$(Q)rm -rf $(OUT)/plugins/$(1).migrations
+	$$(if $$($(1)_MIGRATIONS),$(Q)mkdir $(OUT)/plugins/$(1).migrations && \
+		cp $$($(1)_MIGRATIONS) $(OUT)/plugins/$(1).migrations/)
+
+ifneq (,$$($(1)_TEST_SRCS))
+PLUGIN_TEST_BINS += $(OUT)/test/plugins/test_$(1)
+$(OUT)/test/plugins/test_$(1): $$($(1)_TEST_OBJS) $(SUPPORT) $(LIB) | $(OUT)/plugins/$(1).so
+	@mkdir -p $$(@D)
+	$(say) LINK $$@
+	$(Q)$$(if $$(filter %.cc,$$($(1)_TEST_SRCS)),$(CXX),$(CC)) $$(CORE_LDFLAGS) -o $$@ $$($(1)_TEST_OBJS) \
+		$(SUPPORT) $(LIB) -lcmocka $$($(1)_pkgs_libs) $$($(1)_LIBS) \
+		$$(if $$($(1)_TEST_PKGS),$$(shell pkg-config --libs $$($(1)_TEST_PKGS))) $$(CORE_LIBS)
+endif
+endef
+$(foreach p,$(PLUGINS),$(eval $(call plugin_rules,$(p))))
+
+.PHONY: plugins-test-build
+plugins-test-build: $(PLUGIN_TEST_BINS) stages ## build the tests of the plugins
+
+# ---- tests ------------------------------------------------------------------------------------
+
+$(OUT)/obj/tests/%.o: tests/%.c $(OUT)/obj/flags | $(GEN_SQL)
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(CC) $(TEST_CFLAGS) -c -o $@ $<
+
+$(SUPPORT): $(SUPPORT_OBJS) $(OUT)/obj/support
+	@mkdir -p $(@D)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(SUPPORT_OBJS)
+
+$(UNIT_BINS) $(DB_BINS): $(OUT)/test/%: $(OUT)/obj/tests/%.o $(SUPPORT) $(LIB)
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$(Q)$(CC) $(CORE_LDFLAGS) -o $@ $< $(SUPPORT) $(LIB) -lcmocka $(CORE_LIBS)
+
+# Sample stages are one file each. A misbehaving one may need odd flags: tests/support/zoo/flags.mk
+# sets them per target, as in $(OUT)/test/stages/execstack.so: STAGE_LDFLAGS = -Wl,-z,execstack
+STAGE_CFLAGS  :=
+STAGE_LDFLAGS :=
+-include $(wildcard tests/support/zoo/flags.mk tests/support/stages/flags.mk)
+
+# $(call stage_rule,source)
+define stage_rule
+$(OUT)/test/stages/$(basename $(notdir $(1))).so: $(1) $(OUT)/obj/flags $(wildcard $(dir $(1))flags.mk)
+	@mkdir -p $$(@D)
+	$(say) STAGE $$@
+	$(Q)$(if $(filter %.cc,$(1)),$(CXX) $(CXX_STD),$(CC) $(C_STD) -D_GNU_SOURCE=) $$(PLUGIN_CFLAGS) $$(STAGE_CFLAGS) \
+		-shared $(VARIANT_L) -o $$@ $$< $$(STAGE_LDFLAGS)
+ALL_DEPS += $(OUT)/test/stages/$(basename $(notdir $(1))).d
+endef
+$(foreach s,$(STAGE_SRCS),$(eval $(call stage_rule,$(s))))
+
+$(BENCH_BINS): $(OUT)/bench/%: bench/%.c $(LIB) $(OUT)/obj/flags
+	@mkdir -p $(@D) $(OUT)/obj/bench
+	$(say) CC $<
+	$(Q)$(CC) $(CORE_CFLAGS) -MF $(OUT)/obj/bench/$*.d $(CORE_LDFLAGS) -o $@ $< $(LIB) $(CORE_LIBS)
+
+build/man/%.roff: %.scd
+	@mkdir -p $(@D)
+	$(Q)scdoc < $< > $@
+
+# objects stay: make would take those of the tests for intermediate files
+.SECONDARY:
+
+ALL_DEPS += $(CORE_OBJS:.o=.d) $(MAIN_OBJ:.o=.d) $(SUPPORT_OBJS:.o=.d) \
+	$(UNIT_SRCS:%.c=$(OUT)/obj/%.d) $(DB_SRCS:%.c=$(OUT)/obj/%.d) $(BENCH_BINS:$(OUT)/%=$(OUT)/obj/%.d)
+-include $(wildcard $(ALL_DEPS))
