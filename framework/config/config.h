@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * config.h - penstock.conf, conf.d/ and pipelines.d/ read into plain structs.
+ *
+ * settings.def is the one list of settings: the struct below, the sample
+ * configuration, the manual and `penstock check` are made from it. Reading
+ * either gives a whole, checked configuration or a fault with file:line; it
+ * never changes a running one.
+ */
+#ifndef PENSTOCK_CONFIG_H
+#define PENSTOCK_CONFIG_H
+
+#include "base/base.h"
+
+/* settings.def rows: SETTING(type, name, default as text, min, max, environment variable, help)
+ * type is one of BOOL INT SIZE DURATION STRING PATH; durations are in nanoseconds here. */
+#define CONFIG_BOOL bool
+#define CONFIG_INT int64_t
+#define CONFIG_SIZE int64_t
+#define CONFIG_DURATION int64_t
+#define CONFIG_STRING char *
+#define CONFIG_PATH char *
+
+struct settings {
+#define SETTING(type, name, fallback, min, max, env, help) CONFIG_##type name;
+#include "config/settings.def"
+#undef SETTING
+};
+
+/* One option of a stage as the file has it; typed by the plugin's option table later (stage/). */
+enum config_type { CONFIG_T_BOOL, CONFIG_T_INT, CONFIG_T_FLOAT, CONFIG_T_STRING, CONFIG_T_LIST };
+struct config_option {
+	char *name;
+	enum config_type type;
+	bool boolean;
+	int64_t integer;
+	double number;
+	char *string;
+	char **items; /* list of strings */
+	size_t n_items;
+	char *file; /* where it stands, for messages */
+	int line;
+};
+
+struct config_route {
+	char *outcome; /* the plugin's route name */
+	char *stage;   /* name of the stage it leads to; "end" ends the job as completed */
+};
+
+struct config_stage {
+	char *name;
+	char *plugin;      /* file name without .so, found in plugin_path */
+	bool durable;      /* settle before this stage: what came before is kept */
+	int64_t max_attempts;
+	int64_t timeout_ns;     /* 0: none */
+	int64_t backoff_ns;     /* first delay of a retry; doubles each attempt, ± 20 % jitter */
+	int64_t backoff_max_ns;
+	int64_t max_lease;      /* most jobs of one lease; 0: as the host's setting */
+	struct config_option *options;
+	size_t n_options;
+	struct config_route *routes;
+	size_t n_routes;
+	char *file;
+	int line;
+};
+
+struct config_pipeline {
+	char *name;
+	struct config_stage *stages;
+	size_t n_stages;
+	char *file;
+	int line;
+};
+
+struct config {
+	char *path; /* of penstock.conf; NULL when there is none and all is default */
+	struct settings set;
+	struct config_pipeline *pipelines;
+	size_t n_pipelines;
+};
+
+/* One flag of the command line that overrides a setting (flags > environment > files). */
+struct config_override {
+	const char *name, *value;
+};
+
+/* Reads path (NULL: $PENSTOCK_CONF, else /etc/penstock/penstock.conf when it is there, else the
+ * defaults), its conf.d and pipelines.d. All problems found are appended to `report` (may be NULL)
+ * one a line as "file:line: text; did you mean …?"; the fault carries the first. On failure
+ * *ret_config is untouched. INVALID: bad content. */
+enum status config_read(const char *path, const struct config_override *over, size_t n_over,
+                        struct config **ret_config, struct buf *report, struct fault *fault);
+void config_free(struct config *config);
+
+struct config_pipeline *config_find(const struct config *config, const char *pipeline);
+/* Index of the stage that `route` of stage i leads to; n_stages means the end. -1: no such route. */
+int config_next(const struct config_pipeline *pipeline, size_t i, const char *route);
+/* Canonical text of a stage's options, sorted by name: what a release's identity is made from. */
+void config_options_text(const struct config_stage *stage, struct buf *out);
+
+/* The sample penstock.conf with every setting commented, and the manual's section; from settings.def. */
+void config_print_sample(FILE *out);
+void config_print_manual(FILE *out);
+
+#endif
