@@ -185,7 +185,7 @@ plugins-test: all plugins-test-build ## the tests of each plugin, and of the tem
 
 .PHONY: db
 db: db-build ## tests with a private PostgreSQL
-	@$(RUN) db $(DB_BINS)
+	@$(RUN) db $(sort $(wildcard tests/support/test_*.sh)) $(DB_BINS)
 
 .PHONY: sql
 sql: all ## shapes and plans of the statements, and their races
@@ -193,7 +193,7 @@ sql: all ## shapes and plans of the statements, and their races
 
 .PHONY: flow
 flow: all stages ## the binary as a user runs it
-	@$(RUN) flow $(sort $(wildcard tests/support/test_*.sh tests/flow/[0-9][0-9]_*.sh))
+	@$(RUN) flow $(sort $(wildcard tests/flow/[0-9][0-9]_*.sh))
 
 .PHONY: prove-%
 prove-%: all tests-build ## every test of one stem: make prove-queue_claim
