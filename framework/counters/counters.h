@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * counters.h - the shared-memory segment: counters, histograms, flight recorder.
+ *
+ * A file that the supervisor makes in run_dir and every host process maps. A
+ * worker writes its own slots with plain stores; a reader maps the file
+ * read-only and sums. Offsets, never pointers; the layout has a version; the
+ * last values survive the death of who wrote them. A reader takes no lock and
+ * waits for nobody.
+ */
+#ifndef PENSTOCK_COUNTERS_H
+#define PENSTOCK_COUNTERS_H
+
+#include "base/base.h"
+
+#define COUNTERS_MAGIC 0x50534354u
+#define COUNTERS_VERSION 1u
+#define COUNTERS_SLOTS 2048u   /* worker x stage x release */
+#define COUNTERS_WORKERS 1024u /* over all host processes of a supervisor */
+
+enum counter {
+#define COUNTER(name, unit, text) COUNTER_##name,
+#include "counters/counters.def"
+#undef COUNTER
+	COUNTER_N
+};
+
+/* Time of a job, exponential: 8 buckets an octave from 2^HISTOGRAM_LEAST ns, relative error of a
+ * bucket's middle <= 4.4 % (OTLP scale 3, Prometheus schema 3). */
+#define HISTOGRAM_LEAST 6 /* 64 ns */
+#define HISTOGRAM_OCTAVES 36 /* to 73 minutes; beyond goes to the last */
+#define HISTOGRAM_BUCKETS (HISTOGRAM_OCTAVES * 8)
+
+struct histogram {
+	uint64_t n;
+	uint64_t bucket[HISTOGRAM_BUCKETS];
+};
+unsigned histogram_bucket(uint64_t ns);
+double histogram_middle(unsigned bucket);                       /* ns */
+double histogram_quantile(const struct histogram *h, double q); /* ns; 0 when empty */
+static inline void
+histogram_add(struct histogram *h, uint64_t ns, uint64_t weight)
+{
+	h->bucket[histogram_bucket(ns)] += weight;
+	h->n += weight;
+}
+
+enum slot_state { SLOT_FREE = 0, SLOT_USED = 1 };
+
+/* One for each worker x stage x release; written by that worker only. */
+struct counter_slot {
+	uint32_t state; /* set last, released */
+	uint32_t worker;
+	char pipeline[64], stage[64], release[24]; /* release: first 16 hex digits */
+	uint64_t value[COUNTER_N];
+	struct histogram time; /* of a job */
+} __attribute__((aligned(64)));
+
+/* The flight recorder's line: what a worker is in, written before plugin code is entered. */
+struct recorder_line {
+	uint64_t call;       /* 0: not inside a plugin */
+	uint8_t lease[16];
+	int32_t lane;
+	uint32_t slot;       /* index of its counter_slot: names stage and release */
+	int64_t job;         /* each() form: the job at hand; else the first of the call */
+	int64_t entered_at;  /* mono, ns */
+	uint32_t n;          /* jobs of the call */
+	uint32_t exact;      /* 1: `job` is the one being worked on */
+} __attribute__((aligned(64)));
+
+enum host_counter { HOST_claims, HOST_claimed_jobs, HOST_settles, HOST_refused, HOST_reaps, HOST_reconnects,
+	HOST_empty_claims, HOST_wakes, HOST_unknown_commits, HOST_fenced_self, HOST_COUNTER_N };
+
+struct worker_line { /* what a worker does now, for `status` */
+	uint32_t state;  /* enum worker_state of worker/ */
+	uint32_t pid;
+	uint64_t moved;  /* grows with each turn of the loop: the watchdog's pulse */
+	uint64_t value[HOST_COUNTER_N];
+} __attribute__((aligned(64)));
+
+struct segment {
+	uint32_t magic, version;
+	uint64_t size;
+	int64_t started_wall_ns;
+	int64_t started_mono_ns;
+	int32_t supervisor_pid;
+	uint32_t n_workers; /* lines in use: host processes x workers */
+	_Atomic uint32_t n_slots; /* slots handed out */
+	char host[64];
+	struct worker_line worker[COUNTERS_WORKERS];
+	struct recorder_line recorder[COUNTERS_WORKERS];
+	struct counter_slot slot[COUNTERS_SLOTS];
+};
+
+/* Makes (or takes over and clears) the file and maps it. The mapping is inherited by fork. */
+enum status counters_create(const char *path, const char *host, struct segment **ret_segment, struct fault *fault);
+/* Read-only; NOT_FOUND when there is no file, INVALID when it is not one of this version. */
+enum status counters_open(const char *path, const struct segment **ret_segment, struct fault *fault);
+void counters_close(const struct segment *segment);
+/* A slot of this worker for this stage and release: the one that it had before, or a new one.
+ * NULL when all are taken: work goes on uncounted. Called by the owning worker only. */
+struct counter_slot *counters_slot(struct segment *segment, uint32_t worker, const char *pipeline,
+                                   const char *stage, const char *release);
+
+/* Sums over workers, one row for each pipeline x stage x release, in order of first use. */
+struct counters_row {
+	char pipeline[64], stage[64], release[24];
+	uint64_t value[COUNTER_N];
+	struct histogram time;
+};
+void counters_sum(const struct segment *segment, struct counters_row **ret_rows, size_t *ret_n); /* mem_ memory: free() */
+const char *counter_name(enum counter c);
+const char *counter_unit(enum counter c);
+const char *counter_text(enum counter c);
+
+static inline void
+counter_add(struct counter_slot *slot, enum counter c, uint64_t v)
+{
+	if (slot)
+		__atomic_store_n(&slot->value[c], slot->value[c] + v, __ATOMIC_RELAXED);
+}
+
+#endif

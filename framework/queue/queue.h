@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * queue.h - a job's life in the database: claim, settle, reap, wake, pack.
+ *
+ * Knows nothing of plugins. Each function is a statement of framework/sql
+ * with its arguments made and its rows read; the rules are in the SQL and in
+ * docs/decisions. All take the connection of the calling thread.
+ */
+#ifndef PENSTOCK_QUEUE_H
+#define PENSTOCK_QUEUE_H
+
+#include "base/base.h"
+#include "db/db.h"
+#include "memory/memory.h"
+
+enum hold { HOLD_NONE = 0, HOLD_CONTROL = 1, HOLD_ISOLATE = 2 };
+
+struct queue_job {
+	int64_t id;
+	const char *attributes; /* NUL-terminated, in the arena or in a kept result */
+	size_t attributes_len;
+	const void *body; /* NULL when there is none, or when it is larger than what comes inline */
+	size_t body_len;  /* always the true length */
+	const char *traceparent; /* NULL when there is none */
+};
+
+struct lease {
+	struct uuid token; /* drawn by the host before it sends the claim */
+	int32_t lane;
+	int16_t priority;
+	int16_t attempt; /* the one that this claim began: 1 for the first */
+	int16_t hop, input_hop;
+	int16_t hold;
+	size_t n;
+	struct queue_job *jobs; /* sorted by id */
+	int64_t bytes;
+};
+
+/* Where the ready jobs of a lane begin: one for each priority that has any. */
+struct queue_head {
+	int16_t priority;
+	int64_t from; /* parcel id: nothing ready is below it, as far as was seen */
+};
+
+struct queue_claim {
+	struct uuid token;
+	int64_t host;
+	int32_t lane;
+	int32_t want;       /* jobs, at least 1 */
+	int64_t want_bytes;
+	int32_t lock;       /* most parcels to lock: want divided by the lane's mean parcel size, at least 1 */
+	int64_t inline_bytes; /* bodies up to this size come with the claim */
+	const struct queue_head *heads;
+	size_t n_heads;
+};
+
+enum settle_kind {
+	SETTLE_READY = 0, /* a parcel of `lane`: the next stage, or handed back */
+	SETTLE_DEFERRED = 1,
+	SETTLE_COMPLETED = 2,
+	SETTLE_DISCARDED = 3,
+	SETTLE_CANCELLED = 4,
+	SETTLE_DEAD = 5
+};
+
+struct settle_set {
+	enum settle_kind kind;
+	int32_t lane; /* where they go, or for ended jobs the lane where they ended */
+	int64_t delay_ms; /* DEFERRED: from now, by the database's clock */
+	int16_t hop, input_hop, attempt, hold;
+	int64_t bytes;
+	struct db_ids jobs; /* sorted, distinct; sets of one settlement are disjoint */
+};
+
+struct settle_output {
+	int64_t job;
+	int16_t hop;
+	const char *attributes;
+	size_t attributes_len;
+	const void *body; /* NULL: none */
+	size_t body_len;
+};
+
+struct settle_failure {
+	int64_t job;
+	int32_t lane;
+	int16_t attempt;
+	const char *code, *message, *release;
+};
+
+struct settle {
+	struct settle_set *sets;
+	size_t n_sets;
+	struct settle_output *outputs;
+	size_t n_outputs;
+	struct settle_failure *failures;
+	size_t n_failures;
+};
+
+/* One round trip of a worker: ends a lease, or a part of it, and takes the next one.
+ *
+ * in:  token+settle NULL: only a claim. claim NULL: only a settlement. in_transaction: a stage's
+ *      transaction is open on this connection and commits with the settlement.
+ * out: settled: OK; FENCED (the lease was lost: nothing of it happened, a stage's transaction was
+ *      rolled back); AWAY (nothing happened); UNKNOWN (ask queue_find, never send again blindly);
+ *      SQL (nothing happened).
+ *      claimed: OK with *ret_lease in `arena`; EMPTY; AWAY; UNKNOWN (void the token when the
+ *      database is back); SQL. last: the last parcel id touched, for the horizon.
+ * A failure of the claim alone never takes the settlement with it: it is then settled again by itself. */
+struct queue_turn {
+	/* in */
+	const struct uuid *token;
+	const struct settle *settle;
+	bool in_transaction;
+	const struct queue_claim *claim;
+	/* out */
+	enum status settled, claimed;
+	bool lease_ended; /* false after a part-settlement */
+	struct lease *lease;
+	int64_t last;
+	struct fault fault; /* of whichever failed */
+};
+void queue_turn(struct db *db, struct arena *arena, struct queue_turn *turn);
+
+/* OK: the lease is there (and no commit is in flight for it); NOT_FOUND: settled or voided. */
+enum status queue_find(struct db *db, const struct uuid *token, struct fault *fault);
+/* Gives back what a token holds, uncharged and not isolated; NOT_FOUND when it holds nothing. */
+enum status queue_void(struct db *db, const struct uuid *token, struct fault *fault);
+
+/* A message's body that did not come inline. */
+enum status queue_body(struct db *db, struct arena *arena, int64_t job, int16_t input_hop,
+                       const void **ret_body, size_t *ret_len, struct fault *fault);
+
+/* ---- the janitor's work ---- */
+
+/* Reads where ready jobs begin, for each lane: heads of lanes[i] into ret_heads[i] (arena), best priority first. */
+struct queue_heads {
+	struct queue_head *heads;
+	size_t n;
+};
+enum status queue_scan(struct db *db, struct arena *arena, const int32_t *lanes, size_t n,
+                       struct queue_heads *ret_heads, struct fault *fault);
+/* Voids the host if its beat is still `beat`; OK when voided, NOT_FOUND when it moved or is gone. */
+enum status queue_reap(struct db *db, int64_t host, int64_t beat, struct fault *fault);
+/* Gives back the leases of hosts that are gone. */
+enum status queue_reap_leases(struct db *db, int64_t *ret_jobs, struct fault *fault);
+/* Moves due jobs to ready. *ret_next_ms: until the next one is due (database's clock), -1: none known. */
+enum status queue_wake(struct db *db, int32_t limit, int64_t *ret_jobs, int64_t *ret_next_ms, struct fault *fault);
+/* Merges small parcels of the lane; *ret_parcels: how many fewer there are. */
+enum status queue_pack(struct db *db, int32_t lane, int32_t limit, int64_t *ret_parcels, struct fault *fault);
+enum status queue_make_blocks(struct db *db, struct fault *fault);
+
+/* ---- hosts ---- */
+
+struct queue_host {
+	int64_t id;
+	int64_t beat;
+};
+/* former: id of the boot that this one replaces (its supervisor saw it die), 0: none; its leases are voided in the same
+ * transaction. */
+enum status queue_host_register(struct db *db, const struct uuid *boot, const char *name,
+                                const char *machine, int pid, int64_t former, int64_t *ret_host,
+                                struct fault *fault);
+/* NOT_FOUND: somebody voided this host. */
+enum status queue_host_beat(struct db *db, int64_t host, struct fault *fault);
+enum status queue_host_list(struct db *db, struct arena *arena, struct queue_host **ret_hosts, size_t *ret_n,
+                            struct fault *fault);
+enum status queue_host_leave(struct db *db, int64_t host, struct fault *fault); /* after a drain */
+
+/* ---- pipelines and lanes ---- */
+
+struct queue_stage {
+	const char *name;
+	int16_t max_attempts;
+	int32_t lane; /* out */
+};
+/* Makes or updates a pipeline and its lanes, and gives their ids. */
+enum status queue_register(struct db *db, const char *pipeline, struct queue_stage *stages, size_t n,
+                           struct fault *fault);
+
+/* ---- doorbell: a host that is about to sleep asks enqueue to notify ---- */
+
+enum status queue_bell_set(struct db *db, int64_t host, const int32_t *lanes, size_t n, struct arena *arena,
+                           struct fault *fault);
+enum status queue_bell_clear(struct db *db, int64_t host, struct fault *fault);
+
+/* ---- enqueue, for the command line ---- */
+
+struct queue_message {
+	const char *attributes;
+	size_t attributes_len;
+	const void *body; /* NULL: none */
+	size_t body_len;
+};
+/* One transaction for all of them: by COPY when this role may write the tables, else by penstock.enqueue_many().
+ * *ret_first and *ret_last: smallest and largest id. INVALID with the message's index when one is malformed
+ * (not an object, not UTF-8, NUL byte, too large): nothing is enqueued then. */
+enum status queue_enqueue(struct db *db, struct arena *arena, const char *pipeline,
+                          const struct queue_message *messages, size_t n, int16_t priority,
+                          int64_t *ret_first, int64_t *ret_last, struct fault *fault);
+/* The checks that queue_enqueue makes, for one message. */
+enum status queue_message_check(const struct queue_message *message, struct fault *fault);
+
+#endif
