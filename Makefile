@@ -63,7 +63,7 @@ endif
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Werror
 COMMON   := -O2 -g $(WARN) $(VARIANT) -pthread -MMD -MP
 INCLUDES := -Iframework -I$(GEN)
-PLACES   := -DPENSTOCK_VERSION='"$(VERSION)"' -DPENSTOCK_LIBDIR='"$(LIBDIR)/penstock"' \
+PLACES   := -DPENSTOCK_VERSION='"$(VERSION)"' -DPENSTOCK_STAGEDIR='"$(LIBDIR)/penstock/stages"' \
             -DPENSTOCK_SYSCONFDIR='"$(SYSCONFDIR)/penstock"' \
             -DPENSTOCK_DATADIR='"$(PREFIX)/share/penstock"'
 
