@@ -89,6 +89,8 @@ struct stage_hooks {
 	const void *(*body)(void *data, struct stage_job *job, size_t *ret_len);
 	bool (*cancelled)(void *data, int64_t job);
 	void (*progress)(void *data, int64_t job, double share, const char *text);
+	/* Asked between two jobs of the each() form: true leaves the rest of the call `skipped`. */
+	bool (*stopping)(void *data);
 	void *data;
 };
 
@@ -100,6 +102,7 @@ struct stage_job {
 	bool changed;
 	bool body_absent;  /* in.body is not here though in.body_len > 0: the body hook fetches it */
 	uint64_t token;    /* LATER */
+	bool skipped;      /* the host is stopping: the plugin never saw this job, whose outcome is UNSET */
 	void *user;        /* the caller's */
 };
 
