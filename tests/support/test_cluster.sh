@@ -11,6 +11,7 @@ top=$(mktemp -d /tmp/penstock-cluster.XXXXXX)
 chmod 755 "$top"
 dir=$top/c
 trap '"$cluster" stop "$dir"; rm -rf "$top"' EXIT
+trap 'exit 1' INT TERM
 passed=0 failed=0
 
 # ok SENTENCE COMMAND...
