@@ -26,8 +26,9 @@ enum counter {
 };
 
 /* Time of a job, exponential: 8 buckets an octave from 2^HISTOGRAM_LEAST ns, relative error of a
- * bucket's middle <= 4.4 % (OTLP scale 3, Prometheus schema 3). */
-#define HISTOGRAM_LEAST 6 /* 64 ns */
+ * bucket's middle <= 4.4 % (OTLP scale 3, Prometheus schema 3). Shorter times count in the first.
+ */
+#define HISTOGRAM_LEAST 6    /* 64 ns */
 #define HISTOGRAM_OCTAVES 36 /* to 73 minutes; beyond goes to the last */
 #define HISTOGRAM_BUCKETS (HISTOGRAM_OCTAVES * 8)
 
@@ -36,13 +37,16 @@ struct histogram {
 	uint64_t bucket[HISTOGRAM_BUCKETS];
 };
 unsigned histogram_bucket(uint64_t ns);
-double histogram_middle(unsigned bucket);                       /* ns */
+double histogram_least(unsigned bucket);  /* ns; that of bucket + 1 is its end */
+double histogram_middle(unsigned bucket); /* ns */
 double histogram_quantile(const struct histogram *h, double q); /* ns; 0 when empty */
 static inline void
 histogram_add(struct histogram *h, uint64_t ns, uint64_t weight)
 {
-	h->bucket[histogram_bucket(ns)] += weight;
-	h->n += weight;
+	uint64_t *bucket = &h->bucket[histogram_bucket(ns)];
+
+	__atomic_store_n(bucket, *bucket + weight, __ATOMIC_RELAXED);
+	__atomic_store_n(&h->n, h->n + weight, __ATOMIC_RELAXED);
 }
 
 enum slot_state { SLOT_FREE = 0, SLOT_USED = 1 };
@@ -58,23 +62,34 @@ struct counter_slot {
 
 /* The flight recorder's line: what a worker is in, written before plugin code is entered. */
 struct recorder_line {
-	uint64_t call;       /* 0: not inside a plugin */
+	uint64_t call; /* 0: not inside a plugin */
 	uint8_t lease[16];
 	int32_t lane;
-	uint32_t slot;       /* index of its counter_slot: names stage and release */
-	int64_t job;         /* each() form: the job at hand; else the first of the call */
-	int64_t entered_at;  /* mono, ns */
-	uint32_t n;          /* jobs of the call */
-	uint32_t exact;      /* 1: `job` is the one being worked on */
+	uint32_t slot;      /* index of its counter_slot: names stage and release */
+	int64_t job;        /* each() form: the job at hand; else the first of the call */
+	int64_t entered_at; /* mono, ns */
+	uint32_t n;         /* jobs of the call */
+	uint32_t exact;     /* 1: `job` is the one being worked on */
 } __attribute__((aligned(64)));
 
-enum host_counter { HOST_claims, HOST_claimed_jobs, HOST_settles, HOST_refused, HOST_reaps, HOST_reconnects,
-	HOST_empty_claims, HOST_wakes, HOST_unknown_commits, HOST_fenced_self, HOST_COUNTER_N };
+enum host_counter {
+	HOST_claims,
+	HOST_claimed_jobs,
+	HOST_settles,
+	HOST_refused,
+	HOST_reaps,
+	HOST_reconnects,
+	HOST_empty_claims,
+	HOST_wakes,
+	HOST_unknown_commits,
+	HOST_fenced_self,
+	HOST_COUNTER_N
+};
 
-struct worker_line { /* what a worker does now, for `status` */
-	uint32_t state;  /* enum worker_state of worker/ */
+struct worker_line {    /* what a worker does now, for `status` */
+	uint32_t state; /* enum worker_state of worker/ */
 	uint32_t pid;
-	uint64_t moved;  /* grows with each turn of the loop: the watchdog's pulse */
+	uint64_t moved; /* grows with each turn of the loop: the watchdog's pulse */
 	uint64_t value[HOST_COUNTER_N];
 } __attribute__((aligned(64)));
 
@@ -84,7 +99,7 @@ struct segment {
 	int64_t started_wall_ns;
 	int64_t started_mono_ns;
 	int32_t supervisor_pid;
-	uint32_t n_workers; /* lines in use: host processes x workers */
+	uint32_t n_workers;       /* lines in use: host processes x workers */
 	_Atomic uint32_t n_slots; /* slots handed out */
 	char host[64];
 	struct worker_line worker[COUNTERS_WORKERS];
@@ -92,11 +107,23 @@ struct segment {
 	struct counter_slot slot[COUNTERS_SLOTS];
 };
 
-/* Makes (or takes over and clears) the file and maps it. The mapping is inherited by fork. */
-enum status counters_create(const char *path, const char *host, struct segment **ret_segment, struct fault *fault);
+/* Makes the file anew and maps it; one that is there is replaced, and who reads that one keeps its
+ * last values until it opens again. The mapping is inherited by fork. */
+enum status counters_create(const char *path, const char *host, struct segment **ret_segment,
+                            struct fault *fault);
 /* Read-only; NOT_FOUND when there is no file, INVALID when it is not one of this version. */
-enum status counters_open(const char *path, const struct segment **ret_segment, struct fault *fault);
+enum status counters_open(const char *path, const struct segment **ret_segment,
+                          struct fault *fault);
 void counters_close(const struct segment *segment);
+/* Slots handed out so far; of these some may not be SLOT_USED yet. [any process] */
+static inline uint32_t
+counters_n_slots(const struct segment *segment)
+{
+	uint32_t n = __atomic_load_n((const uint32_t *)(const void *)&segment->n_slots,
+	                             __ATOMIC_ACQUIRE);
+
+	return n < COUNTERS_SLOTS ? n : COUNTERS_SLOTS;
+}
 /* A slot of this worker for this stage and release: the one that it had before, or a new one.
  * NULL when all are taken: work goes on uncounted. Called by the owning worker only. */
 struct counter_slot *counters_slot(struct segment *segment, uint32_t worker, const char *pipeline,
@@ -108,7 +135,8 @@ struct counters_row {
 	uint64_t value[COUNTER_N];
 	struct histogram time;
 };
-void counters_sum(const struct segment *segment, struct counters_row **ret_rows, size_t *ret_n); /* mem_ memory: free() */
+void counters_sum(const struct segment *segment, struct counters_row **ret_rows,
+                  size_t *ret_n); /* the caller frees *ret_rows */
 const char *counter_name(enum counter c);
 const char *counter_unit(enum counter c);
 const char *counter_text(enum counter c);

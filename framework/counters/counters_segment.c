@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * counters_segment.c - make, map and hand out the shared-memory segment.
+ *
+ * The file is made whole under another name and renamed: a reader maps either
+ * the old one or the new one, never one that shrinks under it. Nothing here is
+ * ever freed while a process lives; the file stays for who wants the last
+ * values of a dead host.
+ */
+#include "counters/counters.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+_Static_assert(sizeof(struct recorder_line) == 64, "a recorder line is one cache line");
+_Static_assert(sizeof(struct counter_slot) % 64 == 0, "slots do not share cache lines");
+
+static void
+copy_name(char *to, size_t size, const char *from)
+{
+	size_t len = strnlen(from, size - 1);
+
+	memcpy(to, from, len);
+	memset(to + len, 0, size - len);
+}
+
+/* Blocks are reserved at once: a store into a hole of a full file system would be SIGBUS. */
+static enum status
+make_file(const char *path, int *ret_fd, struct fault *fault)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+	int error;
+
+	if (fd < 0)
+		return fault_errno(fault, errno, "cannot create the counters file %s", path);
+	error = posix_fallocate(fd, 0, (off_t)sizeof(struct segment));
+	if (error) {
+		close(fd);
+		unlink(path);
+		return fault_errno(fault, error,
+		                   "cannot reserve %zu bytes for the counters file %s",
+		                   sizeof(struct segment), path);
+	}
+	*ret_fd = fd;
+	return OK;
+}
+
+static void
+fill_header(struct segment *segment, const char *host)
+{
+	segment->size = sizeof *segment;
+	segment->started_wall_ns = clock_wall();
+	segment->started_mono_ns = clock_mono();
+	segment->supervisor_pid = (int32_t)getpid();
+	copy_name(segment->host, sizeof segment->host, host);
+	segment->version = COUNTERS_VERSION;
+	segment->magic = COUNTERS_MAGIC;
+}
+
+enum status
+counters_create(const char *path, const char *host, struct segment **ret_segment,
+                struct fault *fault)
+{
+	char *beside = mem_printf("%s.%d", path, (int)getpid());
+	struct segment *segment;
+	enum status st;
+	int fd = -1;
+
+	unlink(beside); /* of an earlier process with our pid that died here */
+	st = make_file(beside, &fd, fault);
+	if (st != OK)
+		goto out;
+	segment = mmap(NULL, sizeof *segment, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (segment == MAP_FAILED) {
+		st = fault_errno(fault, errno, "cannot map the counters file %s", path);
+		goto fail;
+	}
+	fill_header(segment, host);
+	if (rename(beside, path) != 0) {
+		st = fault_errno(fault, errno, "cannot put the counters file at %s", path);
+		munmap(segment, sizeof *segment);
+		goto fail;
+	}
+	close(fd);
+	*ret_segment = segment;
+	st = OK;
+	goto out;
+
+fail:
+	close(fd);
+	unlink(beside);
+out:
+	free(beside);
+	return st;
+}
+
+static enum status
+check_header(const struct segment *segment, const char *path, struct fault *fault)
+{
+	if (segment->magic != COUNTERS_MAGIC)
+		return fault_set(fault, INVALID, "%s is not a counters file", path);
+	if (segment->version != COUNTERS_VERSION)
+		return fault_set(fault, INVALID,
+		                 "%s has layout version %u, this program reads version %u", path,
+		                 segment->version, COUNTERS_VERSION);
+	if (segment->size != sizeof *segment)
+		return fault_set(fault, INVALID, "%s says that it has %llu bytes, not %zu", path,
+		                 (unsigned long long)segment->size, sizeof *segment);
+	return OK;
+}
+
+/* Another version may be shorter than our struct: its header is read, not mapped. */
+static enum status
+check_file(int fd, const char *path, struct fault *fault)
+{
+	struct segment *header = mem_alloc(offsetof(struct segment, worker));
+	enum status st;
+	struct stat info;
+	ssize_t got;
+
+	got = pread(fd, header, offsetof(struct segment, worker), 0);
+	if (got < 0)
+		st = fault_errno(fault, errno, "cannot read %s", path);
+	else if (got < (ssize_t)offsetof(struct segment, started_wall_ns))
+		st = fault_set(fault, INVALID, "%s is not a counters file: too short", path);
+	else
+		st = check_header(header, path, fault);
+	if (st == OK && (fstat(fd, &info) != 0 || info.st_size < (off_t)sizeof(struct segment)))
+		st = fault_set(fault, INVALID, "%s is cut short", path);
+	free(header);
+	return st;
+}
+
+enum status
+counters_open(const char *path, const struct segment **ret_segment, struct fault *fault)
+{
+	const struct segment *segment;
+	enum status st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0 && errno == ENOENT)
+		return fault_set(fault, NOT_FOUND, "there is no counters file %s", path);
+	if (fd < 0)
+		return fault_errno(fault, errno, "cannot open %s", path);
+	st = check_file(fd, path, fault);
+	if (st != OK)
+		goto out;
+	segment = mmap(NULL, sizeof *segment, PROT_READ, MAP_SHARED, fd, 0);
+	if (segment == MAP_FAILED)
+		st = fault_errno(fault, errno, "cannot map %s", path);
+	else
+		*ret_segment = segment;
+out:
+	close(fd);
+	return st;
+}
+
+void
+counters_close(const struct segment *segment)
+{
+	if (segment)
+		munmap((void *)(uintptr_t)segment, sizeof *segment);
+}
+
+static bool
+same_slot(const struct counter_slot *slot, const struct counter_slot *wanted)
+{
+	return __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) == SLOT_USED &&
+	       slot->worker == wanted->worker &&
+	       memcmp(slot->pipeline, wanted->pipeline, sizeof slot->pipeline) == 0 &&
+	       memcmp(slot->stage, wanted->stage, sizeof slot->stage) == 0 &&
+	       memcmp(slot->release, wanted->release, sizeof slot->release) == 0;
+}
+
+static bool
+take_index(struct segment *segment, uint32_t *ret_i)
+{
+	uint32_t n = atomic_load_explicit(&segment->n_slots, memory_order_relaxed);
+
+	do {
+		if (n >= COUNTERS_SLOTS)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(
+	    &segment->n_slots, &n, n + 1, memory_order_relaxed, memory_order_relaxed));
+	*ret_i = n;
+	return true;
+}
+
+struct counter_slot *
+counters_slot(struct segment *segment, uint32_t worker, const char *pipeline, const char *stage,
+              const char *release)
+{
+	struct counter_slot wanted = { .worker = worker };
+	struct counter_slot *slot;
+	uint32_t n = counters_n_slots(segment), i;
+
+	copy_name(wanted.pipeline, sizeof wanted.pipeline, pipeline);
+	copy_name(wanted.stage, sizeof wanted.stage, stage);
+	copy_name(wanted.release, sizeof wanted.release, release);
+	for (i = 0; i < n; i++)
+		if (same_slot(&segment->slot[i], &wanted))
+			return &segment->slot[i];
+	if (!take_index(segment, &i))
+		return NULL;
+	slot = &segment->slot[i];
+	slot->worker = worker;
+	memcpy(slot->pipeline, wanted.pipeline, sizeof slot->pipeline);
+	memcpy(slot->stage, wanted.stage, sizeof slot->stage);
+	memcpy(slot->release, wanted.release, sizeof slot->release);
+	__atomic_store_n(&slot->state, SLOT_USED, __ATOMIC_RELEASE);
+	return slot;
+}
