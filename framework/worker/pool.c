@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * pool.c - what the workers of one host process share.
+ *
+ * Which lanes have work, where in them it begins, how large a lease should be,
+ * who sleeps. Holds pool->lock for a few instructions and never over a round
+ * trip; the truth is in the database, this is what was last seen of it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "worker/worker_priv.h"
+
+/* One choice in this many goes to the lane that waited longest, so that none starves. */
+#define FAIR_TURN 8
+/* A lane of which nothing is known begins with this many jobs a lease, and grows fourfold. */
+#define FIRST_WANT 16
+/* Weight of the newest lease in the mean work of a job. */
+#define MEASURE_WEIGHT 0.3
+#define INLINE_BODY (64 * KiB)
+
+struct lane *
+pool_lane(struct pool *pool, int32_t id)
+{
+	for (size_t i = 0; i < pool->n_lanes; i++)
+		if (pool->lanes[i].id == id)
+			return &pool->lanes[i];
+	return NULL;
+}
+
+/* ---- choosing ---- */
+
+/* A lane whose plugin has all the promises out that it may have is not claimed. */
+static bool
+has_room(const struct worker *w, const struct lane *lane)
+{
+	uint32_t most = release_descriptor(lane->release)->max_in_flight;
+
+	return !most || stage_completions_out(w->completions) < most;
+}
+
+static bool
+worth_a_claim(const struct worker *w, const struct lane *lane)
+{
+	return lane->ready && has_room(w, lane);
+}
+
+static struct lane *
+longest_waiting(struct pool *pool, const struct worker *w)
+{
+	struct lane *best = NULL;
+
+	for (size_t i = 0; i < pool->n_lanes; i++) {
+		struct lane *lane = &pool->lanes[i];
+
+		if (worth_a_claim(w, lane) && (!best || lane->served < best->served))
+			best = lane;
+	}
+	return best;
+}
+
+/* Pipelines in turn; in a pipeline the lane nearest to its end, so that what was begun is finished
+ * before more is begun. */
+static struct lane *
+downstream_first(struct pool *pool, const struct worker *w)
+{
+	for (size_t i = 0; i < pool->n_pipelines; i++) {
+		size_t p = (pool->next_pipeline + i) % pool->n_pipelines;
+		struct pool_pipeline *pipeline = &pool->pipelines[p];
+
+		for (size_t s = pipeline->conf->n_stages; s-- > 0;) {
+			if (!worth_a_claim(w, &pipeline->lanes[s]))
+				continue;
+			pool->next_pipeline = p + 1;
+			return &pipeline->lanes[s];
+		}
+	}
+	return NULL;
+}
+
+/* As much as the settings' time of work, at most four times the last lease. */
+static int32_t
+lease_size(const struct pool *pool, const struct worker *w, const struct lane *lane)
+{
+	const struct settings *set = &pool->config->set;
+	int64_t most = lane->conf->max_lease ? lane->conf->max_lease : set->lease_jobs;
+	int64_t want = FIRST_WANT;
+	int64_t promises = release_descriptor(lane->release)->max_in_flight;
+
+	if (lane->job_ns > 0) {
+		double fit = (double)set->lease_time / lane->job_ns;
+
+		want = fit > (double)most ? most : (int64_t)fit;
+		if (want > (int64_t)lane->want * 4)
+			want = (int64_t)lane->want * 4;
+	}
+	if (promises) {
+		promises -= (int64_t)stage_completions_out(w->completions);
+		most = promises < most ? promises : most;
+	}
+	want = want > most ? most : want;
+	return want < 1 ? 1 : (int32_t)want;
+}
+
+/* Locking more parcels than are taken hides them from every other worker; locking fewer gives
+ * small leases. */
+static int32_t
+parcels_for(const struct lane *lane, int32_t want)
+{
+	double mean = lane->parcel_jobs > 1 ? lane->parcel_jobs : 1;
+
+	return (int32_t)((double)want / mean) + 1;
+}
+
+struct lane *
+pool_choose(struct pool *pool, struct worker *w, struct queue_claim *ret_claim, struct arena *arena)
+{
+	struct queue_head *heads = arena_alloc(arena, LANE_HEADS * sizeof(*heads));
+	struct lane *lane;
+
+	if (atomic_load(&pool->stopping) || !atomic_load(&pool->host) || !pool_valid(pool))
+		return NULL;
+	pthread_mutex_lock(&pool->lock);
+	lane = ++pool->turn % FAIR_TURN == 0 ? longest_waiting(pool, w) : downstream_first(pool, w);
+	if (lane) {
+		lane->served = pool->turn;
+		lane->want = lease_size(pool, w, lane);
+		memcpy(heads, lane->heads, lane->n_heads * sizeof(*heads));
+		*ret_claim = (struct queue_claim){
+		    .host = atomic_load(&pool->host),
+		    .lane = lane->id,
+		    .want = lane->want,
+		    .want_bytes = pool->config->set.lease_bytes,
+		    .lock = parcels_for(lane, lane->want),
+		    .inline_bytes = INLINE_BODY,
+		    .heads = heads,
+		    .n_heads = lane->n_heads,
+		};
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return lane;
+}
+
+/* ---- what is known of a lane ---- */
+
+static struct queue_head *
+head_of(struct lane *lane, int16_t priority)
+{
+	for (size_t i = 0; i < lane->n_heads; i++)
+		if (lane->heads[i].priority == priority)
+			return &lane->heads[i];
+	return NULL;
+}
+
+/* The lane begins where this claim ended: also when another worker's later claim went further, since
+ * this one may have left the rest of a parcel there. */
+void
+pool_claimed(struct pool *pool, struct lane *lane, enum status status, const struct lease *lease,
+             int64_t last)
+{
+	struct queue_head *head;
+	bool more = false;
+
+	pthread_mutex_lock(&pool->lock);
+	if (status == OK) {
+		head = head_of(lane, lease->priority);
+		if (head)
+			head->from = last;
+		if ((int64_t)lease->n < lane->want)
+			lane->parcel_jobs = 1;
+		else if (lane->parcel_jobs < lane->want)
+			lane->parcel_jobs = lane->parcel_jobs * 2 + 1;
+		more = (int64_t)lease->n >= lane->want;
+	} else {
+		lane->ready = false;
+	}
+	pthread_mutex_unlock(&pool->lock);
+	if (more)
+		pool_wake(pool, 1);
+}
+
+void
+pool_ready(struct pool *pool, int32_t lane_id, int16_t priority)
+{
+	struct lane *lane = pool_lane(pool, lane_id);
+
+	if (!lane)
+		return; /* another host's stage */
+	pthread_mutex_lock(&pool->lock);
+	if (!head_of(lane, priority) && lane->n_heads < LANE_HEADS)
+		lane->heads[lane->n_heads++] = (struct queue_head){.priority = priority};
+	lane->ready = true;
+	pthread_mutex_unlock(&pool->lock);
+	pool_wake(pool, 1);
+}
+
+enum status
+pool_scan(struct pool *pool, struct db *db, struct arena *arena, bool *ret_any, struct fault *fault)
+{
+	struct queue_heads *seen = arena_alloc(arena, pool->n_lanes * sizeof(*seen));
+	enum status st = queue_scan(db, arena, pool->lane_ids, pool->n_lanes, seen, fault);
+
+	*ret_any = false;
+	if (st != OK)
+		return st;
+	pthread_mutex_lock(&pool->lock);
+	for (size_t i = 0; i < pool->n_lanes; i++) {
+		struct lane *lane = &pool->lanes[i];
+
+		lane->ready = seen[i].n > 0;
+		*ret_any |= lane->ready;
+		if (!lane->ready)
+			continue; /* keeps the horizon: the dead rows below it are still there */
+		lane->n_heads = seen[i].n < LANE_HEADS ? seen[i].n : LANE_HEADS;
+		memcpy(lane->heads, seen[i].heads, lane->n_heads * sizeof(*lane->heads));
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return OK;
+}
+
+void
+pool_measured(struct pool *pool, struct lane *lane, size_t jobs, int64_t took_ns)
+{
+	double ns = (double)(took_ns > 0 ? took_ns : 1) / (double)jobs;
+
+	pthread_mutex_lock(&pool->lock);
+	lane->job_ns += lane->job_ns > 0 ? MEASURE_WEIGHT * (ns - lane->job_ns) : ns;
+	pthread_mutex_unlock(&pool->lock);
+}
+
+/* ---- sleeping ---- */
+
+bool
+pool_sleep(struct pool *pool, struct worker *w, int64_t ns)
+{
+	struct timespec until;
+	int64_t at = clock_mono() + ns;
+	bool woken;
+
+	until.tv_sec = at / SEC;
+	until.tv_nsec = at % SEC;
+	pthread_mutex_lock(&pool->lock);
+	w->sleeping = true;
+	if (atomic_fetch_add(&pool->n_sleeping, 1) + 1 == pool->n_workers)
+		eventfd_write(pool->kick, 1); /* all sleep: the janitor sets the doorbell */
+	while (!w->woken && pthread_cond_timedwait(&w->wake, &pool->lock, &until) != ETIMEDOUT)
+		;
+	woken = w->woken;
+	w->woken = w->sleeping = false;
+	atomic_fetch_sub(&pool->n_sleeping, 1);
+	pthread_mutex_unlock(&pool->lock);
+	return woken;
+}
+
+void
+pool_wake(struct pool *pool, uint32_t most)
+{
+	if (atomic_load(&pool->n_sleeping) == 0)
+		return;
+	pthread_mutex_lock(&pool->lock);
+	for (uint32_t i = 0; i < pool->n_workers && most > 0; i++) {
+		struct worker *w = &pool->workers[i];
+
+		if (!w->sleeping || w->woken)
+			continue;
+		w->woken = true;
+		pthread_cond_signal(&w->wake);
+		most--;
+	}
+	pthread_mutex_unlock(&pool->lock);
+}
+
+void
+pool_wake_worker(struct pool *pool, struct worker *w)
+{
+	pthread_mutex_lock(&pool->lock);
+	w->woken = true;
+	pthread_cond_signal(&w->wake);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+/* ---- the rest ---- */
+
+void
+pool_orphan(struct pool *pool, const struct uuid *token)
+{
+	pthread_mutex_lock(&pool->lock);
+	if (pool->n_orphans == pool->cap_orphans) {
+		pool->cap_orphans = pool->cap_orphans ? pool->cap_orphans * 2 : 16;
+		pool->orphans = mem_array(pool->orphans, pool->cap_orphans, sizeof(*pool->orphans));
+	}
+	pool->orphans[pool->n_orphans++] = *token;
+	pthread_mutex_unlock(&pool->lock);
+	eventfd_write(pool->kick, 1);
+}
+
+bool
+pool_valid(const struct pool *pool)
+{
+	return clock_mono() < atomic_load(&pool->valid_until);
+}
+
+void
+pool_count(struct worker *w, enum host_counter c, uint64_t n)
+{
+	uint64_t *value = &w->pool->segment->worker[w->line].value[c];
+
+	__atomic_store_n(value, *value + n, __ATOMIC_RELAXED);
+}
+
+void
+pool_state(struct worker *w, enum worker_state state)
+{
+	struct worker_line *line = &w->pool->segment->worker[w->line];
+
+	__atomic_store_n(&line->state, (uint32_t)state, __ATOMIC_RELAXED);
+	__atomic_store_n(&line->moved, line->moved + 1, __ATOMIC_RELAXED);
+}
+
+/* ---- life ---- */
+
+static void
+lay_out_lanes(struct pool *pool)
+{
+	const struct config *config = pool->config;
+	size_t next = 0;
+
+	for (size_t p = 0; p < config->n_pipelines; p++)
+		pool->n_lanes += config->pipelines[p].n_stages;
+	pool->n_pipelines = config->n_pipelines;
+	pool->lanes = mem_array(NULL, pool->n_lanes, sizeof(*pool->lanes));
+	pool->lane_ids = mem_array(NULL, pool->n_lanes, sizeof(*pool->lane_ids));
+	pool->pipelines = mem_array(NULL, pool->n_pipelines, sizeof(*pool->pipelines));
+	for (size_t p = 0; p < config->n_pipelines; p++) {
+		pool->pipelines[p] = (struct pool_pipeline){&config->pipelines[p], &pool->lanes[next]};
+		for (size_t s = 0; s < config->pipelines[p].n_stages; s++)
+			pool->lanes[next++] = (struct lane){
+			    .pipeline = p, .stage = s, .conf = &config->pipelines[p].stages[s]};
+	}
+}
+
+static void
+open_wait(struct pool *pool)
+{
+	struct epoll_event in = {.events = EPOLLIN};
+
+	pool->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	pool->wait_fd = epoll_create1(EPOLL_CLOEXEC);
+	check(pool->kick >= 0 && pool->wait_fd >= 0);
+	check(epoll_ctl(pool->wait_fd, EPOLL_CTL_ADD, pool->kick, &in) == 0);
+	check(epoll_ctl(pool->wait_fd, EPOLL_CTL_ADD, pool->stop_fd, &in) == 0);
+}
+
+static enum status
+load_stage(struct pool *pool, struct lane *lane, struct fault *fault)
+{
+	const struct settings *set = &pool->config->set;
+	struct stage_spec spec = {
+	    .pipeline = pool->pipelines[lane->pipeline].conf->name,
+	    .stage = lane->conf,
+	    .state_dir = set->state_dir,
+	    .strict = set->strict_files && !pool->options->dev,
+	    .workers = pool->n_workers,
+	};
+	char *path;
+	enum status st = stage_find(set->plugin_path, lane->conf->plugin, &path, fault);
+
+	if (st != OK)
+		return st;
+	spec.path = path;
+	st = stage_open(&spec, &lane->release, fault);
+	if (st != OK && !fault->where[0])
+		fault_where(fault, "%s:%d", lane->conf->file, lane->conf->line);
+	free(path);
+	return st;
+}
+
+enum status
+pool_create(const struct pool_options *options, int stop_fd, struct pool **ret_pool,
+            struct fault *fault)
+{
+	struct pool *pool = mem_alloc(sizeof(*pool));
+	enum status st = OK;
+
+	pool->options = options;
+	pool->config = options->config;
+	pool->segment = options->segment;
+	pool->n_workers = options->n_workers;
+	pool->stop_fd = stop_fd;
+	open_wait(pool);
+	atomic_store(&pool->wake_at, INT64_MAX);
+	pthread_mutex_init(&pool->lock, NULL);
+	lay_out_lanes(pool);
+	for (size_t i = 0; i < pool->n_lanes && st == OK; i++)
+		st = load_stage(pool, &pool->lanes[i], fault);
+	if (st == OK)
+		st = janitor_open(pool, fault);
+	if (st != OK) {
+		pool_destroy(pool);
+		return st;
+	}
+	*ret_pool = pool;
+	return OK;
+}
+
+enum status
+pool_run(struct pool *pool, struct fault *fault)
+{
+	enum status st = OK;
+
+	pool->workers = mem_array(NULL, pool->n_workers, sizeof(*pool->workers));
+	memset(pool->workers, 0, pool->n_workers * sizeof(*pool->workers));
+	for (uint32_t i = 0; i < pool->n_workers && st == OK; i++)
+		st = worker_start(pool, i, fault);
+	if (st == OK)
+		st = janitor_run(pool, fault);
+	atomic_store(&pool->stopping, true);
+	pool_wake(pool, pool->n_workers);
+	for (uint32_t i = 0; i < pool->n_workers; i++)
+		worker_join(&pool->workers[i]);
+	janitor_void_orphans(pool);
+	return st;
+}
+
+void
+pool_destroy(struct pool *pool)
+{
+	if (!pool)
+		return;
+	janitor_close(pool);
+	for (size_t i = 0; i < pool->n_lanes; i++)
+		if (pool->lanes[i].release)
+			stage_close(pool->lanes[i].release);
+	close(pool->wait_fd);
+	close(pool->kick);
+	pthread_mutex_destroy(&pool->lock);
+	free(pool->lanes);
+	free(pool->lane_ids);
+	free(pool->pipelines);
+	free(pool->workers);
+	free(pool->orphans);
+	free(pool);
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * worker_chain.c - a lease through its fused stages.
+ *
+ * Stages run in ascending order over all jobs that stand at them, so a lease of
+ * a thousand jobs makes one call a stage. A job leaves the chain where a stage
+ * is durable, where a route leads back, where it ends, and where it waits.
+ * Nothing here settles: the verdicts do, in one transaction (worker_settle.c).
+ */
+#include <string.h>
+
+#include "worker/worker_priv.h"
+
+struct work {
+	struct stage_job job;
+	struct position at;
+	bool changed; /* the message is not the stored one any more */
+	bool gone;    /* has its verdict, or waits for its plugin */
+};
+
+struct chain {
+	struct worker *worker;
+	struct pool *pool;
+	struct lease *lease;
+	struct arena *arena;
+	const struct pool_pipeline *pipeline;
+	struct work *works;
+	struct stage_job **at_stage; /* scratch: the jobs of one call */
+	struct verdict *verdicts;
+	size_t n_verdicts;
+	uint64_t random; /* one for the lease: jobs that fail together return as one set */
+};
+
+static struct work *
+work_of(struct stage_job *job)
+{
+	return list_entry(job, struct work, job);
+}
+
+/* Hook of ps_body(): a body that was too large to come with the claim. */
+static const void *
+fetch_body(void *data, struct stage_job *job, size_t *ret_len)
+{
+	struct worker *w = data;
+	struct work *work = job->user;
+	struct fault fault = {0};
+	const void *body = NULL;
+	enum status st;
+
+	st = queue_body(w->db, w->arena[0], job->ps.id, work->at.input_hop, &body, ret_len, &fault);
+	if (st != OK) {
+		log_fault(LOG_WARNING, "cannot fetch a body", &fault);
+		return NULL;
+	}
+	job->in.body = body;
+	job->body_absent = false;
+	return body;
+}
+
+static void
+begin_chain(struct chain *c)
+{
+	const struct lane *lane = pool_lane(c->pool, c->lease->lane);
+
+	check(lane);
+	c->pipeline = &c->pool->pipelines[lane->pipeline];
+	c->works = arena_alloc(c->arena, c->lease->n * sizeof(*c->works));
+	c->at_stage = arena_alloc(c->arena, c->lease->n * sizeof(struct stage_job *));
+	c->verdicts = arena_alloc(c->arena, c->lease->n * sizeof(*c->verdicts));
+	memcpy(&c->random, c->lease->token.bytes, sizeof(c->random));
+	for (size_t i = 0; i < c->lease->n; i++) {
+		const struct queue_job *job = &c->lease->jobs[i];
+		struct work *work = &c->works[i];
+
+		work->at = c->worker->lease_at;
+		work->job.ps.id = job->id;
+		work->job.user = work;
+		work->job.in = (struct ps_message){
+		    .attributes = job->attributes,
+		    .attributes_len = job->attributes_len,
+		    .body = job->body,
+		    .body_len = job->body_len,
+		};
+		work->job.body_absent = !job->body && job->body_len > 0;
+	}
+}
+
+/* The message that the verdict keeps: what the stage left when the job goes on, what it was given
+ * when the job stays. Unchanged since it was last stored: nothing is written. */
+static enum status
+keep_message(struct chain *c, struct work *work, struct verdict *v)
+{
+	struct stage_job *job = &work->job;
+	struct ps_message *m = &job->in;
+	struct fault fault = {0};
+	enum status st;
+
+	v->job = job->ps.id;
+	v->bytes = (int64_t)(m->attributes_len + m->body_len);
+	if (!work->changed || v->kind == SETTLE_DISCARDED)
+		return OK;
+	if (job->body_absent) {
+		st = queue_body(c->worker->db, c->arena, job->ps.id, work->at.input_hop, &m->body,
+		                &m->body_len, &fault);
+		if (st != OK) {
+			log_fault(LOG_WARNING, "cannot fetch a body to pass it on", &fault);
+			return STOPPED;
+		}
+		job->body_absent = false;
+	}
+	v->output = true;
+	v->input_hop = v->hop;
+	v->attributes = m->attributes;
+	v->attributes_len = m->attributes_len;
+	v->body = m->body;
+	v->body_len = m->body_len;
+	return OK;
+}
+
+static enum status
+leave_chain(struct chain *c, struct work *work, struct verdict verdict)
+{
+	struct verdict *v = &c->verdicts[c->n_verdicts++];
+
+	*v = verdict;
+	work->gone = true;
+	return keep_message(c, work, v);
+}
+
+static bool
+transactional(const struct lane *lane)
+{
+	return release_descriptor(lane->release)->flags & PS_FLAG_TRANSACTIONAL;
+}
+
+/* May a job that is done with `from` go on to stage `next` under the same lease? */
+static bool
+fuses(const struct chain *c, const struct lane *from, size_t next)
+{
+	const struct lane *to = &c->pipeline->lanes[next];
+
+	if (to->conf->durable || next <= from->stage || atomic_load(&c->pool->stopping))
+		return false;
+	return !transactional(from) || transactional(to);
+}
+
+/* One job after its call: on to the next stage, or out of the lease. */
+static enum status
+after_stage(struct chain *c, struct work *work)
+{
+	struct stage_job *job = &work->job;
+	const struct lane *lane = &c->pipeline->lanes[work->at.stage];
+	struct outcome outcome = {
+	    .kind = (enum ps_outcome)job->ps.outcome,
+	    .route = job->ps.route,
+	    .code = job->ps.code,
+	    .message = job->ps.message,
+	    .delay_ms = job->ps.delay_ms,
+	};
+	struct verdict v;
+	size_t next;
+
+	if (job->skipped) {
+		verdict_hand_back(c->pool, &work->at, false, &v);
+		return leave_chain(c, work, v);
+	}
+	if (outcome.kind == PS_LATER) {
+		later_add(c->worker, c->lease, &work->at, job);
+		work->gone = true;
+		return OK;
+	}
+	if (outcome.kind == PS_DONE) {
+		if (!outcome.route)
+			outcome.route = release_default_route(lane->release);
+		if (job->changed) {
+			job->in = job->out;
+			job->body_absent = job->body_absent && !job->out.body && job->out.body_len > 0;
+			work->changed = true;
+		}
+	}
+	if (!verdict_of(c->pool, &work->at, &outcome, c->random, &v, &next))
+		return leave_chain(c, work, v);
+	if (!fuses(c, lane, next)) {
+		verdict_forward(c->pool, &work->at, next, &v);
+		return leave_chain(c, work, v);
+	}
+	work->at.stage = next;
+	work->at.hop++;
+	work->at.attempt = 1;
+	return OK;
+}
+
+static void
+call_stage(struct chain *c, const struct lane *lane, struct stage_job **jobs, size_t n)
+{
+	struct worker *w = c->worker;
+	struct stage_call call = {
+	    .release = lane->release,
+	    .worker = w->index,
+	    .arena = c->arena,
+	    .hooks = &w->hooks,
+	    .slot = w->slots[lane - c->pool->lanes],
+	    .line = &c->pool->segment->recorder[w->line],
+	    .lease = c->lease->token.bytes,
+	    .lane = lane->id,
+	    .deadline = lane->conf->timeout_ns ? clock_mono() + lane->conf->timeout_ns : INT64_MAX,
+	    .jobs = jobs,
+	    .n = n,
+	    .completions = w->completions,
+	    .id = ++w->calls,
+	};
+
+	w->hooks.body = fetch_body;
+	if (transactional(lane))
+		transaction_call(w, &call);
+	else
+		stage_call_run(&call);
+}
+
+/* All jobs that stand at this stage, in calls of at most max_call. */
+static enum status
+run_stage(struct chain *c, const struct lane *lane)
+{
+	uint32_t most = release_descriptor(lane->release)->max_call;
+	size_t n = 0, step;
+	enum status st;
+
+	for (size_t i = 0; i < c->lease->n; i++) {
+		struct work *work = &c->works[i];
+
+		if (work->gone || work->at.stage != lane->stage)
+			continue;
+		work->job.ps.attempt = (uint32_t)work->at.attempt;
+		work->job.ps.max_attempts = (uint32_t)lane->conf->max_attempts;
+		c->at_stage[n++] = &work->job;
+	}
+	for (size_t done = 0; done < n; done += step) {
+		step = most && n - done > most ? most : n - done;
+		if (!pool_valid(c->pool))
+			return STOPPED;
+		call_stage(c, lane, c->at_stage + done, step);
+		if (c->worker->lost)
+			return STOPPED;
+		for (size_t i = done; i < done + step; i++) {
+			st = after_stage(c, work_of(c->at_stage[i]));
+			if (st != OK)
+				return st;
+		}
+	}
+	return OK;
+}
+
+enum status
+chain_run(struct worker *worker, struct lease *lease, struct verdict **ret_verdicts, size_t *ret_n)
+{
+	struct chain c = {
+	    .worker = worker,
+	    .pool = worker->pool,
+	    .lease = lease,
+	    .arena = worker->arena[0],
+	};
+	struct lane *first = pool_lane(worker->pool, lease->lane);
+	int64_t began = clock_mono();
+	enum status st = OK;
+
+	begin_chain(&c);
+	pool_state(worker, WORKER_IN_STAGE);
+	for (size_t s = first->stage; s < c.pipeline->conf->n_stages && st == OK; s++)
+		st = run_stage(&c, &c.pipeline->lanes[s]);
+	pool_measured(worker->pool, first, lease->n, clock_mono() - began);
+	*ret_verdicts = c.verdicts;
+	*ret_n = c.n_verdicts;
+	return st;
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * worker_loop.c - a worker thread: claim, run the chain, settle and claim again.
+ *
+ * One round trip a lease: the settlement of one and the claim of the next
+ * travel together. Never sleeps while it knows of work, and looks once more
+ * itself before it does ("empty is not empty": another's claim in flight can
+ * hide a full lane).
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "worker/worker_priv.h"
+
+static struct pg_conn *
+lend_read_connection(void *data)
+{
+	struct worker *w = data;
+	struct fault fault = {0};
+	struct db_options options = {
+	    .conninfo = w->pool->config->set.database,
+	    .application = "penstock look-up",
+	    .read_only = true,
+	};
+	enum status st = OK;
+
+	if (!w->db_read)
+		st = db_open(&options, &w->db_read, &fault);
+	else if (!db_alive(w->db_read) || db_transaction_state(w->db_read) == DB_LOST)
+		st = db_reconnect(w->db_read, &fault);
+	else if (db_transaction_state(w->db_read) != DB_IDLE)
+		st = db_rollback(w->db_read, &fault);
+	if (st == OK)
+		return db_conn(w->db_read);
+	log_fault(LOG_WARNING, "no connection for look-ups", &fault);
+	return NULL;
+}
+
+static bool
+cancelled(void *data, int64_t job)
+{
+	const struct worker *w = data;
+
+	(void)job;
+	return atomic_load(&w->pool->stopping) || !pool_valid(w->pool);
+}
+
+static bool
+stopping(void *data)
+{
+	const struct worker *w = data;
+
+	return atomic_load(&w->pool->stopping);
+}
+
+static void
+wake_for_completion(void *data)
+{
+	struct worker *w = data;
+
+	pool_wake_worker(w->pool, w);
+}
+
+static enum status
+open_worker(struct worker *w, struct fault *fault)
+{
+	const struct settings *set = &w->pool->config->set;
+	struct db_options options = {.conninfo = set->database, .application = "penstock worker"};
+	enum status st = OK;
+
+	for (int i = 0; i < 2 && st == OK; i++)
+		st = arena_create(&w->arena[i], (size_t)set->worker_memory, fault);
+	if (st == OK)
+		st = db_open(&options, &w->db, fault);
+	if (st != OK)
+		return st;
+	list_init(&w->later);
+	w->completions = stage_completions_create(wake_for_completion, w);
+	w->hooks = (struct stage_hooks){
+	    .db = transaction_db,
+	    .db_read = lend_read_connection,
+	    .cancelled = cancelled,
+	    .stopping = stopping,
+	    .data = w,
+	};
+	return OK;
+}
+
+static void
+close_worker(struct worker *w)
+{
+	stage_completions_destroy(w->completions);
+	db_close(w->db_read);
+	db_close(w->db);
+	arena_destroy(w->arena[0]);
+	arena_destroy(w->arena[1]);
+	free(w->slots);
+}
+
+static enum status
+init_stages(struct worker *w, struct fault *fault)
+{
+	struct pool *pool = w->pool;
+	enum status st = OK;
+
+	w->slots = mem_array(NULL, pool->n_lanes, sizeof(struct counter_slot *));
+	for (size_t i = 0; i < pool->n_lanes && st == OK; i++) {
+		const struct lane *lane = &pool->lanes[i];
+
+		w->slots[i] = counters_slot(pool->segment, w->line, release_pipeline(lane->release),
+		                            release_stage(lane->release), release_id(lane->release));
+		st = stage_thread_init(lane->release, w->index, fault);
+	}
+	return st;
+}
+
+static void
+fini_stages(struct worker *w)
+{
+	for (size_t i = 0; i < w->pool->n_lanes; i++)
+		stage_thread_fini(w->pool->lanes[i].release, w->index);
+}
+
+/* The lease claimed into arena[1] becomes the one at hand; what the last one used ends. */
+static void
+next_lease(struct worker *w)
+{
+	struct arena *done = w->arena[0];
+
+	arena_reset(done);
+	w->arena[0] = w->arena[1];
+	w->arena[1] = done;
+}
+
+/* The work must not be settled: undo what a transaction holds, give the jobs back. */
+static void
+give_up(struct worker *w, const struct lease *lease)
+{
+	pool_count(w, HOST_fenced_self, 1);
+	log_line(LOG_WARNING, "a lease is given up: the database is away or this host was silent for too long",
+	         NULL);
+	transaction_abandon(w);
+	pool_orphan(w->pool, &lease->token);
+	w->lost = false;
+	if (!db_alive(w->db))
+		settle_reconnect(w);
+}
+
+static struct lease *
+run_lease(struct worker *w, struct lease *lease)
+{
+	struct verdict *verdicts;
+	struct lease *next = NULL;
+	size_t n;
+
+	w->lease_lane = pool_lane(w->pool, lease->lane);
+	w->lease_at = (struct position){
+	    .pipeline = w->lease_lane->pipeline,
+	    .stage = w->lease_lane->stage,
+	    .hop = lease->hop,
+	    .input_hop = lease->input_hop,
+	    .attempt = lease->attempt,
+	    .hold = lease->hold,
+	    .priority = lease->priority,
+	};
+	if (chain_run(w, lease, &verdicts, &n) == OK)
+		settle_turn(w, &lease->token, verdicts, n, w->n_later == 0, &next);
+	else
+		give_up(w, lease);
+	next_lease(w);
+	return next;
+}
+
+static struct lease *
+claim(struct worker *w)
+{
+	struct lease *lease;
+
+	settle_turn(w, NULL, NULL, 0, true, &lease);
+	next_lease(w);
+	return lease;
+}
+
+/* Looks for itself, then sleeps: for longer each time that there was nothing. */
+static void
+rest(struct worker *w)
+{
+	const struct settings *set = &w->pool->config->set;
+	struct fault fault = {0};
+	bool any = false;
+	enum status st = pool_scan(w->pool, w->db, w->arena[1], &any, &fault);
+
+	arena_reset(w->arena[1]);
+	if (st == AWAY || st == UNKNOWN) {
+		settle_reconnect(w);
+		return;
+	}
+	w->looked = st == OK && any && !w->looked;
+	if (w->looked)
+		return; /* once: what others hold locked looks ready too, and must not make us spin */
+	pool_state(w, WORKER_IDLE);
+	w->idle_ns = w->idle_ns ? w->idle_ns * 2 : set->poll_least;
+	if (w->idle_ns > set->poll_most)
+		w->idle_ns = set->poll_most;
+	if (pool_sleep(w->pool, w, w->n_later > 0 ? set->poll_least : w->idle_ns))
+		w->idle_ns = 0;
+}
+
+static void
+work_until_stopped(struct worker *w)
+{
+	struct lease *lease = NULL;
+
+	while (lease || !atomic_load(&w->pool->stopping)) {
+		later_settle(w);
+		if (!lease)
+			lease = claim(w);
+		if (!lease) {
+			rest(w);
+			continue;
+		}
+		w->idle_ns = 0;
+		w->looked = false;
+		lease = run_lease(w, lease);
+	}
+	later_give_up(w);
+}
+
+static void *
+worker_main(void *data)
+{
+	struct worker *w = data;
+	struct fault fault = {0};
+
+	if (init_stages(w, &fault) == OK)
+		work_until_stopped(w);
+	else
+		log_fault(LOG_ERROR, "a worker cannot start", &fault);
+	fini_stages(w);
+	pool_state(w, WORKER_STOPPED);
+	atomic_fetch_sub(&w->pool->n_running, 1);
+	eventfd_write(w->pool->kick, 1);
+	return NULL;
+}
+
+enum status
+worker_start(struct pool *pool, uint32_t index, struct fault *fault)
+{
+	struct worker *w = &pool->workers[index];
+	pthread_condattr_t attr;
+	sigset_t all, old;
+	enum status st;
+	int err;
+
+	*w = (struct worker){.pool = pool, .index = index, .line = pool->options->first_worker + index};
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->wake, &attr);
+	pthread_condattr_destroy(&attr);
+	pool->segment->worker[w->line].pid = (uint32_t)getpid();
+	pool_state(w, WORKER_STARTING);
+	st = open_worker(w, fault);
+	if (st != OK)
+		return st;
+	sigfillset(&all); /* signals are the janitor's: a plugin's system calls are not interrupted */
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	atomic_fetch_add(&pool->n_running, 1);
+	err = pthread_create(&w->thread, NULL, worker_main, w);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err) {
+		atomic_fetch_sub(&pool->n_running, 1);
+		return fault_errno(fault, err, "cannot start a worker thread");
+	}
+	w->started = true;
+	return OK;
+}
+
+void
+worker_join(struct worker *w)
+{
+	if (!w->pool)
+		return;
+	if (w->started)
+		pthread_join(w->thread, NULL);
+	close_worker(w);
+	pthread_cond_destroy(&w->wake);
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * worker_priv.h - what the files of worker/ share.
+ *
+ * Note on locks: pool->lock guards the heads of lanes, the orphans and the
+ * sleepers; it is held for a few instructions and never over a round trip.
+ * Everything else belongs to one worker's thread, or is written before the
+ * threads start.
+ */
+#ifndef PENSTOCK_WORKER_PRIV_H
+#define PENSTOCK_WORKER_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "db/db.h"
+#include "memory/memory.h"
+#include "queue/queue.h"
+#include "stage/stage.h"
+#include "worker/worker.h"
+
+#define LANE_HEADS 16 /* priorities of one lane that are looked at together */
+
+/* The queue in front of one stage, as this host knows it. */
+struct lane {
+	int32_t id;
+	size_t pipeline, stage; /* indexes into config */
+	const struct config_stage *conf;
+	struct release *release;
+	/* under pool->lock */
+	struct queue_head heads[LANE_HEADS];
+	size_t n_heads;
+	bool ready;       /* something may be there */
+	uint64_t served;  /* turn at which it was last chosen */
+	double job_ns;    /* mean work of a job, chain included; 0: not known yet */
+	double parcel_jobs; /* mean jobs of a claim's parcels, as far as it shows */
+	int32_t want;     /* of the last claim */
+};
+
+struct pool_pipeline {
+	const struct config_pipeline *conf;
+	struct lane *lanes; /* one for each stage, in order */
+};
+
+/* Where a job stands in its pipeline and in storage. */
+struct position {
+	size_t pipeline, stage;
+	int16_t hop;       /* stages passed */
+	int16_t input_hop; /* the hop whose output is its stored message; 0: the job's own */
+	int16_t attempt;   /* the running one at this stage */
+	int16_t hold;
+	int16_t priority;
+};
+
+struct worker {
+	struct pool *pool;
+	uint32_t index; /* in the pool */
+	uint32_t line;  /* in the segment */
+	pthread_t thread;
+	bool started;
+	struct db *db;
+	struct db *db_read; /* opened when a stage first asks */
+	struct arena *arena[2]; /* the lease at hand lives in [0]; the next one is claimed into [1] */
+	struct counter_slot **slots; /* one for each lane of the pool */
+	struct stage_completions *completions;
+	struct list later; /* struct later_job: promised by plugins of this worker's calls */
+	size_t n_later;
+	struct stage_hooks hooks;
+	const struct lane *lease_lane; /* of the lease at hand, with where its jobs began */
+	struct position lease_at;
+	bool in_transaction;  /* of the lease at hand */
+	bool in_savepoint;
+	bool lost;            /* the connection died under the lease at hand */
+	uint64_t calls;
+	uint64_t turns;
+	int64_t idle_ns;      /* current pause between two looks */
+	bool looked;          /* the last look found something, and no claim got it since */
+	bool woken;           /* under pool->lock */
+	bool sleeping;        /* under pool->lock */
+	pthread_cond_t wake;
+};
+
+struct pool {
+	const struct pool_options *options;
+	const struct config *config;
+	struct segment *segment;
+	struct pool_pipeline *pipelines;
+	size_t n_pipelines;
+	struct lane *lanes; /* all, grouped by pipeline */
+	size_t n_lanes;
+	int32_t *lane_ids;
+	struct worker *workers;
+	uint32_t n_workers;
+	_Atomic int64_t host;        /* id of this boot; 0: not registered now */
+	_Atomic int64_t valid_until; /* mono: the last confirmed beat was sent L before */
+	_Atomic bool stopping;
+	_Atomic uint32_t n_sleeping;
+	pthread_mutex_t lock;
+	uint64_t turn;
+	size_t next_pipeline;
+	struct uuid *orphans; /* tokens whose fate is to be voided */
+	size_t n_orphans, cap_orphans;
+	_Atomic int64_t wake_at; /* mono: when a deferred job that we know of is due */
+	struct janitor *janitor;
+	_Atomic uint32_t n_running; /* worker threads that have not ended */
+	int kick;    /* eventfd: interrupts the janitor's wait */
+	int stop_fd; /* readable: stop */
+	int wait_fd; /* epoll over both */
+};
+
+/* pool.c */
+struct lane *pool_lane(struct pool *pool, int32_t id);
+/* The lane to claim next, or NULL: downstream first, pipelines in turn, and now and then the one
+ * that waited longest. Fills in the claim but for its token. [worker] */
+struct lane *pool_choose(struct pool *pool, struct worker *worker, struct queue_claim *ret_claim,
+                         struct arena *arena);
+/* What a claim taught: where the lane begins now, how large its parcels are. */
+void pool_claimed(struct pool *pool, struct lane *lane, enum status status, const struct lease *lease,
+                  int64_t last);
+/* Jobs were put into a lane. */
+void pool_ready(struct pool *pool, int32_t lane, int16_t priority);
+/* Reads the heads of all lanes through `db`. *ret_any: whether something may be ready. */
+enum status pool_scan(struct pool *pool, struct db *db, struct arena *arena, bool *ret_any,
+                      struct fault *fault);
+void pool_measured(struct pool *pool, struct lane *lane, size_t jobs, int64_t took_ns);
+/* Sleeps until woken or for at most ns. True: woken. [worker] */
+bool pool_sleep(struct pool *pool, struct worker *worker, int64_t ns);
+void pool_wake(struct pool *pool, uint32_t most);          /* up to `most` sleepers [any] */
+void pool_wake_worker(struct pool *pool, struct worker *w); /* [any] */
+void pool_orphan(struct pool *pool, const struct uuid *token);
+bool pool_valid(const struct pool *pool); /* may this host still believe in its leases? */
+void pool_count(struct worker *worker, enum host_counter c, uint64_t n);
+void pool_state(struct worker *worker, enum worker_state state);
+
+/* ---- what becomes of a job ---- */
+
+struct verdict {
+	int64_t job;
+	enum settle_kind kind;
+	int32_t lane;
+	int64_t delay_ms;
+	int16_t hop, input_hop, attempt, hold;
+	int64_t bytes;
+	bool failure; /* a row of failure: code and message say why */
+	int32_t failure_lane;
+	int16_t failure_attempt;
+	const char *code, *message, *release;
+	bool output; /* the message changed and must be stored at `hop` */
+	const char *attributes;
+	size_t attributes_len;
+	const void *body;
+	size_t body_len;
+};
+
+struct outcome {
+	enum ps_outcome kind;
+	const char *route, *code, *message;
+	int64_t delay_ms;
+};
+
+/* worker_verdict.c: pure, no database */
+/* Applies a stage's outcome to a job at `at`. Returns true when the job goes on to another stage
+ * (*ret_next; the caller may fuse), false when it leaves the lease as *ret says. */
+bool verdict_of(const struct pool *pool, const struct position *at, const struct outcome *outcome,
+                uint64_t random, struct verdict *ret, size_t *ret_next);
+/* Back to the lane where it stands, as if it had not been claimed. */
+void verdict_hand_back(const struct pool *pool, const struct position *at, bool isolate,
+                       struct verdict *ret);
+/* On to a stage's lane as a parcel. */
+void verdict_forward(const struct pool *pool, const struct position *at, size_t next,
+                     struct verdict *ret);
+int64_t verdict_backoff_ms(const struct config_stage *stage, int attempt, uint64_t random);
+/* Groups verdicts into the sets, outputs and failures of one settlement, in the arena. */
+void verdict_settle(struct verdict *verdicts, size_t n, struct arena *arena, struct settle *ret);
+
+/* ---- worker_chain.c: a lease through its fused stages ---- */
+
+/* Runs the stages; one verdict for each job that leaves the lease now (those promised LATER stay).
+ * STOPPED: the work must not be settled (connection lost in a transaction, host no longer valid). */
+enum status chain_run(struct worker *worker, struct lease *lease, struct verdict **ret_verdicts,
+                      size_t *ret_n);
+
+/* ---- worker_transaction.c: a stage's SQL in the settlement's transaction ---- */
+
+/* Runs one call of a transactional stage between savepoints; again job by job when not every job is DONE. */
+void transaction_call(struct worker *worker, struct stage_call *call);
+struct pg_conn *transaction_db(void *worker); /* hook of ps_db() */
+/* Forgets an open transaction: its work is given up. */
+void transaction_abandon(struct worker *worker);
+
+/* ---- worker_settle.c: the end of a lease ---- */
+
+/* One round trip: settles the verdicts and claims the next lease into arena[1]. Sees every failure through:
+ * on return nothing is left to settle for this token. *ret_lease NULL: nothing claimed. */
+void settle_turn(struct worker *worker, const struct uuid *token, struct verdict *verdicts, size_t n,
+                 bool claim_next, struct lease **ret_lease);
+/* Waits for the database with back-off. False: the host is stopping. */
+bool settle_reconnect(struct worker *worker);
+
+/* ---- worker_later.c: jobs that a plugin promised ---- */
+
+struct later_job {
+	struct list node;
+	uint64_t token;
+	struct uuid lease;
+	int64_t job;
+	struct position at;
+	int64_t deadline;
+	const struct lane *lane;
+};
+void later_add(struct worker *worker, const struct lease *lease, const struct position *at,
+               const struct stage_job *job);
+/* Settles what has completed; gives up what is past its deadline. */
+void later_settle(struct worker *worker);
+void later_give_up(struct worker *worker); /* all: at a stop */
+
+/* ---- worker_loop.c ---- */
+
+enum status worker_start(struct pool *pool, uint32_t index, struct fault *fault);
+void worker_join(struct worker *worker);
+
+/* ---- janitor.c ---- */
+
+enum status janitor_open(struct pool *pool, struct fault *fault); /* connects, checks, registers */
+enum status janitor_run(struct pool *pool, struct fault *fault);  /* until stop_fd, and the drain */
+void janitor_close(struct pool *pool);
+void janitor_void_orphans(struct pool *pool);
+
+#endif
