@@ -307,9 +307,8 @@ pool_valid(const struct pool *pool)
 void
 pool_count(struct worker *w, enum host_counter c, uint64_t n)
 {
-	uint64_t *value = &w->pool->segment->worker[w->line].value[c];
-
-	__atomic_store_n(value, *value + n, __ATOMIC_RELAXED);
+	/* an atomic add: the janitor counts on the first worker's line */
+	__atomic_fetch_add(&w->pool->segment->worker[w->line].value[c], n, __ATOMIC_RELAXED);
 }
 
 void

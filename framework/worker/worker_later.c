@@ -72,7 +72,7 @@ verdict_later(struct worker *w, const struct ready_later *r)
 	    .message = c->result.message,
 	    .delay_ms = c->result.delay_ms,
 	};
-	if (outcome.kind == PS_DONE && !outcome.route)
+	if (!outcome.route)
 		outcome.route = release_default_route(r->job->lane->release);
 	if (verdict_of(w->pool, &r->job->at, &outcome, splitmix64(r->job->token), &v, &next))
 		verdict_forward(w->pool, &r->job->at, next, &v);
@@ -91,14 +91,18 @@ verdict_later(struct worker *w, const struct ready_later *r)
 }
 
 static int
-compare_lease(const void *a, const void *b)
+compare_place(const void *a, const void *b)
 {
 	const struct ready_later *ra = a, *rb = b;
 
-	return memcmp(&ra->job->lease, &rb->job->lease, sizeof(struct uuid));
+	int c = memcmp(&ra->job->lease, &rb->job->lease, sizeof(struct uuid));
+
+	if (!c)
+		c = (ra->job->at.stage > rb->job->at.stage) - (ra->job->at.stage < rb->job->at.stage);
+	return c ? c : ra->job->at.input_hop - rb->job->at.input_hop;
 }
 
-/* One settlement for each lease that has jobs here. */
+/* One settlement for each lease and place in the pipeline that has jobs here. */
 static void
 settle_ready(struct worker *w, struct ready_later *ready, size_t n)
 {
@@ -106,9 +110,9 @@ settle_ready(struct worker *w, struct ready_later *ready, size_t n)
 	struct lease *none;
 	size_t end;
 
-	qsort(ready, n, sizeof(*ready), compare_lease);
+	qsort(ready, n, sizeof(*ready), compare_place);
 	for (size_t i = 0; i < n; i = end) {
-		for (end = i; end < n && !compare_lease(&ready[i], &ready[end]); end++)
+		for (end = i; end < n && !compare_place(&ready[i], &ready[end]); end++)
 			verdicts[end - i] = verdict_later(w, &ready[end]);
 		w->lease_lane = ready[i].job->lane;
 		w->lease_at = ready[i].job->at;

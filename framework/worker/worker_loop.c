@@ -168,7 +168,7 @@ run_lease(struct worker *w, struct lease *lease)
 	    .priority = lease->priority,
 	};
 	if (chain_run(w, lease, &verdicts, &n) == OK)
-		settle_turn(w, &lease->token, verdicts, n, w->n_later == 0, &next);
+		settle_turn(w, &lease->token, verdicts, n, true, &next);
 	else
 		give_up(w, lease);
 	next_lease(w);

@@ -83,7 +83,16 @@ verdict_of(const struct pool *pool, const struct position *at, const struct outc
 	switch (outcome->kind) {
 	case PS_DONE:
 		next = config_next(pipeline, at->stage, outcome->route);
-		check(next >= 0); /* stage_call_run() turned an undeclared route into RETRY */
+		if (next < 0) { /* declared by nobody: a completion, or a route that leads nowhere */
+			const struct outcome bad = {
+			    .kind = PS_RETRY,
+			    .code = "BAD_ROUTE",
+			    .message = "the stage named a route that leads nowhere",
+			    .delay_ms = -1,
+			};
+			retry(pool, at, &bad, random, ret);
+			return false;
+		}
 		if ((size_t)next < pipeline->n_stages) {
 			*ret_next = (size_t)next;
 			return true;
