@@ -14,7 +14,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define PENSTOCK_VERSION "0.1.0"
+#ifndef PENSTOCK_VERSION
+#define PENSTOCK_VERSION "unknown" /* the Makefile says it */
+#endif
 
 #define countof(a) (sizeof(a) / sizeof((a)[0]))
 #define printf_like(f, a) __attribute__((format(printf, f, a)))
