@@ -12,6 +12,10 @@
 
 #include "base/base.h"
 
+#ifndef PENSTOCK_STAGEDIR
+#define PENSTOCK_STAGEDIR "/usr/lib/penstock/stages" /* the Makefile says it */
+#endif
+
 /* settings.def rows: SETTING(type, name, default as text, min, max, environment variable, help)
  * type is one of BOOL INT SIZE DURATION STRING PATH; durations are in nanoseconds here. */
 #define CONFIG_BOOL bool
@@ -88,7 +92,7 @@ struct config_override {
  * defaults), its conf.d and pipelines.d. All problems found are appended to `report` (may be NULL)
  * one a line as "file:line: text; did you mean …?"; the fault carries the first. On failure
  * *ret_config is untouched. INVALID: bad content. */
-enum status config_read(const char *path, const struct config_override *over, size_t n_over,
+enum status config_load(const char *path, const struct config_override *over, size_t n_over,
                         struct config **ret_config, struct buf *report, struct fault *fault);
 void config_free(struct config *config);
 

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * config_check.c - what only shows when everything is read: names given
+ * twice, routes to nowhere, cycles that no job can leave.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config_priv.h"
+
+static int
+find_stage(const struct config_pipeline *pipeline, const char *name)
+{
+	for (size_t i = 0; i < pipeline->n_stages; i++)
+		if (strcmp(pipeline->stages[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+static int
+leads_to(const struct config_pipeline *pipeline, const struct config_route *route)
+{
+	if (strcmp(route->stage, "end") == 0)
+		return (int)pipeline->n_stages;
+	return find_stage(pipeline, route->stage);
+}
+
+/* A route that the configuration does not name goes to the next stage in the list. */
+int
+config_next(const struct config_pipeline *pipeline, size_t i, const char *route)
+{
+	const struct config_stage *stage = &pipeline->stages[i];
+
+	for (size_t r = 0; r < stage->n_routes; r++)
+		if (strcmp(stage->routes[r].outcome, route) == 0)
+			return leads_to(pipeline, &stage->routes[r]);
+	return (int)i + 1;
+}
+
+static void
+check_routes(const struct config_pipeline *p, const struct config_stage *stage, struct problems *problems)
+{
+	const char **names = mem_array(NULL, p->n_stages + 1, sizeof(*names));
+
+	for (size_t i = 0; i < p->n_stages; i++)
+		names[i] = p->stages[i].name;
+	names[p->n_stages] = "end";
+	for (size_t r = 0; r < stage->n_routes; r++) {
+		const struct config_route *route = &stage->routes[r];
+
+		if (leads_to(p, route) < 0)
+			config_problem(problems, stage->file, stage->line,
+			               "route %s of stage %s leads to '%s', which is not a stage of pipeline %s%s",
+			               route->outcome, stage->name, route->stage, p->name,
+			               config_suggest(route->stage, names, p->n_stages + 1));
+	}
+	free(names);
+}
+
+/* Marks what can reach the end, from the end backwards, until nothing changes. A stage with routes still
+ * has its unnamed ones, which go to the next stage, unless "done" is named. */
+static bool
+can_leave(const struct config_pipeline *p, const bool *leaves, size_t i)
+{
+	const struct config_stage *stage = &p->stages[i];
+	int next = config_next(p, i, "done");
+
+	if (next >= 0 && ((size_t)next == p->n_stages || leaves[next]))
+		return true;
+	for (size_t r = 0; r < stage->n_routes; r++) {
+		next = leads_to(p, &stage->routes[r]);
+		if (next >= 0 && ((size_t)next == p->n_stages || leaves[next]))
+			return true;
+	}
+	return false;
+}
+
+static void
+check_cycles(const struct config_pipeline *p, struct problems *problems)
+{
+	bool *leaves = mem_alloc(p->n_stages * sizeof(*leaves));
+	bool changed = true;
+
+	while (changed) {
+		changed = false;
+		for (size_t i = p->n_stages; i-- > 0;)
+			if (!leaves[i] && can_leave(p, leaves, i))
+				changed = leaves[i] = true;
+	}
+	for (size_t i = 0; i < p->n_stages; i++)
+		if (!leaves[i])
+			config_problem(problems, p->stages[i].file, p->stages[i].line,
+			               "a job in stage %s of pipeline %s can never reach the end", p->stages[i].name,
+			               p->name);
+	free(leaves);
+}
+
+static void
+check_pipeline(const struct config_pipeline *p, struct problems *problems)
+{
+	size_t had = problems->n;
+
+	for (size_t i = 0; i < p->n_stages; i++) {
+		const struct config_stage *stage = &p->stages[i];
+		int first = find_stage(p, stage->name);
+
+		if (strcmp(stage->name, "end") == 0)
+			config_problem(problems, stage->file, stage->line, "a stage cannot be called 'end'");
+		if (first < (int)i)
+			config_problem(problems, stage->file, stage->line, "stage %s is there twice, also at line %d",
+			               stage->name, p->stages[first].line);
+		if (stage->backoff_max_ns < stage->backoff_ns)
+			config_problem(problems, stage->file, stage->line, "backoff_max of stage %s is less than its backoff",
+			               stage->name);
+		check_routes(p, stage, problems);
+	}
+	if (problems->n == had)
+		check_cycles(p, problems);
+}
+
+void
+config_check(const struct config *config, struct problems *problems)
+{
+	for (size_t i = 0; i < config->n_pipelines; i++) {
+		const struct config_pipeline *p = &config->pipelines[i];
+		const struct config_pipeline *first = config_find(config, p->name);
+
+		if (first != p)
+			config_problem(problems, p->file, p->line, "pipeline %s is there twice, also at %s:%d", p->name,
+			               first->file, first->line);
+		check_pipeline(p, problems);
+	}
+	if (config->set.lease_life < 3 * config->set.heartbeat)
+		config_problem(problems, config->path ? config->path : "settings", 0,
+		               "lease_life must be at least three times heartbeat: one late beat must not cost a "
+		               "host its work");
+	if (config->set.poll_most < config->set.poll_least)
+		config_problem(problems, config->path ? config->path : "settings", 0,
+		               "poll_most is less than poll_least");
+}

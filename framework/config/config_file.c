@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * config_file.c - one configuration file parsed by libconfig, and what
+ * libconfig lets pass in silence.
+ *
+ * libconfig 1.5 cuts an integer beyond 2^31 that has no L at its end, and
+ * takes a group- or world-writable file as it is; both are refused here.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "config/config_priv.h"
+
+#define FILE_MOST ((size_t)MiB)
+
+void
+config_problem(struct problems *problems, const char *file, int line, const char *format, ...)
+{
+	struct buf text;
+	va_list args;
+
+	buf_init(&text);
+	va_start(args, format);
+	buf_vprintf(&text, format, args);
+	va_end(args);
+	if (problems->n++ == 0) {
+		fault_set(problems->fault, INVALID, "%s", text.data);
+		if (line > 0)
+			fault_where(problems->fault, "%s:%d", file, line);
+		else
+			fault_where(problems->fault, "%s", file);
+	}
+	if (problems->report && line > 0)
+		buf_printf(problems->report, "%s:%d: %s\n", file, line, text.data);
+	else if (problems->report)
+		buf_printf(problems->report, "%s: %s\n", file, text.data);
+	buf_done(&text);
+}
+
+const char *
+config_suggest(const char *name, const char *const *names, size_t n)
+{
+	static _Thread_local char text[128];
+	const char *near = text_nearest(name, names, n);
+
+	text[0] = '\0';
+	if (near)
+		snprintf(text, sizeof(text), "; did you mean '%s'?", near);
+	return text;
+}
+
+/* ---- what libconfig would cut ---- */
+
+/* Past a comment or a string, or the same place when there is none. */
+static const char *
+skip_quiet(const char *s, int *line)
+{
+	const char *end = NULL;
+
+	if (*s == '#' || (s[0] == '/' && s[1] == '/'))
+		return s + strcspn(s, "\n");
+	if (s[0] == '/' && s[1] == '*') {
+		end = strstr(s + 2, "*/");
+		end = end ? end + 2 : s + strlen(s);
+	} else if (*s == '"') {
+		for (end = s + 1; *end && *end != '"'; end++)
+			if (*end == '\\' && end[1])
+				end++;
+		end += *end == '"';
+	}
+	for (; end && s < end; s++)
+		*line += *s == '\n';
+	return s;
+}
+
+static bool
+in_word(char c)
+{
+	return isalnum((unsigned char)c) || c == '_' || c == '.' || c == '-' || c == '+';
+}
+
+static void
+find_cut_integers(const char *path, const char *source, struct problems *problems)
+{
+	int line = 1;
+	char before = ' ';
+
+	for (const char *s = source; *s;) {
+		const char *past = skip_quiet(s, &line);
+		char *end;
+		long long value;
+
+		if (past != s) {
+			s = past;
+			before = ' ';
+			continue;
+		}
+		if (!isdigit((unsigned char)*s) || in_word(before)) {
+			line += *s == '\n';
+			before = *s++;
+			continue;
+		}
+		errno = 0;
+		value = strtoll(s, &end, 0);
+		if (*end != 'L' && *end != '.' && *end != 'e' && *end != 'E' && (errno || value > INT32_MAX))
+			config_problem(problems, path, line, "%.*s is larger than 2147483647: write %.*sL",
+			               (int)(end - s), s, (int)(end - s), s);
+		before = *(end - 1);
+		s = end;
+	}
+}
+
+static bool
+check_writers(const char *path, bool strict, struct problems *problems)
+{
+	struct stat sb;
+
+	if (stat(path, &sb) != 0)
+		return true; /* reading it will say why */
+	if (!S_ISREG(sb.st_mode)) {
+		config_problem(problems, path, 0, "is not a file");
+		return false;
+	}
+	if (!(sb.st_mode & 022))
+		return true;
+	if (!strict) {
+		log_line(LOG_WARNING, "others may write to a configuration file", "file", path, NULL);
+		return true;
+	}
+	config_problem(problems, path, 0, "others may write to this file (mode %03o): chmod go-w",
+	               (unsigned)(sb.st_mode & 0777));
+	return false;
+}
+
+config_t *
+config_parse(const char *path, bool strict, struct problems *problems)
+{
+	struct fault fault = {0};
+	struct buf source;
+	config_t *parsed;
+	size_t had = problems->n;
+
+	if (!check_writers(path, strict, problems))
+		return NULL;
+	buf_init(&source);
+	if (file_read(path, FILE_MOST, &source, &fault) != OK) {
+		config_problem(problems, path, 0, "%s", fault.text);
+		buf_done(&source);
+		return NULL;
+	}
+	if (strlen(source.data) != source.len)
+		config_problem(problems, path, 0, "has a NUL byte in it");
+	find_cut_integers(path, source.data, problems);
+	buf_done(&source);
+	if (problems->n > had)
+		return NULL;
+	parsed = mem_alloc(sizeof(*parsed));
+	config_init(parsed);
+	if (config_read_file(parsed, path))
+		return parsed;
+	config_problem(problems, config_error_file(parsed) ? config_error_file(parsed) : path,
+	               config_error_line(parsed), "%s", config_error_text(parsed));
+	config_destroy(parsed);
+	free(parsed);
+	return NULL;
+}

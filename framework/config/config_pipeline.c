@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * config_pipeline.c - a pipeline's group: its stages, options and routes.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config_priv.h"
+
+#define NAME_MOST 63
+#define ATTEMPTS_MOST 1000
+
+static const char *const pipeline_keys[] = {"name", "stages"};
+static const char *const stage_keys[] = {"name", "plugin", "durable", "max_attempts", "timeout", "backoff",
+                                         "backoff_max", "max_lease", "options", "routes"};
+
+struct place {
+	const char *file;
+	struct problems *problems;
+};
+
+static int
+line_of(const config_setting_t *setting)
+{
+	return (int)config_setting_source_line(setting);
+}
+
+/* Lower-case letters, digits, _ and -, so that names are fit for labels, files and roles. */
+static bool
+good_name(const char *name)
+{
+	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-");
+
+	return len > 0 && len <= NAME_MOST && !name[len] && name[0] != '-';
+}
+
+static char *
+read_name(const config_setting_t *group, const char *key, const char *fallback, const struct place *at)
+{
+	const config_setting_t *setting = config_setting_get_member(group, key);
+	const char *name = setting ? config_setting_get_string(setting) : fallback;
+	int line = line_of(setting ? setting : group);
+
+	if (!setting && !fallback) {
+		config_problem(at->problems, at->file, line, "'%s' is missing", key);
+		return mem_dup("");
+	}
+	if (!name) {
+		config_problem(at->problems, at->file, line, "%s must be a string", key);
+		return mem_dup("");
+	}
+	if (!good_name(name))
+		config_problem(at->problems, at->file, line,
+		               "%s '%s': names are 1 to %d lower-case letters, digits, _ and -", key, name,
+		               NAME_MOST);
+	return mem_dup(name);
+}
+
+static void
+check_keys(const config_setting_t *group, const char *what, const char *const *keys, size_t n,
+           const struct place *at)
+{
+	for (int i = 0; i < config_setting_length(group); i++) {
+		const config_setting_t *member = config_setting_get_elem(group, (unsigned)i);
+		const char *name = config_setting_name(member);
+		bool known = false;
+
+		for (size_t k = 0; k < n; k++)
+			known |= strcmp(name, keys[k]) == 0;
+		if (!known)
+			config_problem(at->problems, at->file, line_of(member), "unknown key '%s' in a %s%s", name, what,
+			               config_suggest(name, keys, n));
+	}
+}
+
+static int64_t
+read_int(const config_setting_t *group, const char *key, int64_t fallback, int64_t least, int64_t most,
+         const struct place *at)
+{
+	const config_setting_t *setting = config_setting_get_member(group, key);
+	int64_t value;
+
+	if (!setting)
+		return fallback;
+	if (config_setting_type(setting) != CONFIG_TYPE_INT && config_setting_type(setting) != CONFIG_TYPE_INT64) {
+		config_problem(at->problems, at->file, line_of(setting), "%s must be a whole number", key);
+		return fallback;
+	}
+	value = config_setting_get_int64(setting);
+	if (value >= least && value <= most)
+		return value;
+	config_problem(at->problems, at->file, line_of(setting),
+	               "%s is out of range: %" PRId64 " to %" PRId64, key, least, most);
+	return fallback;
+}
+
+static int64_t
+read_duration(const config_setting_t *group, const char *key, int64_t fallback, const struct place *at)
+{
+	const config_setting_t *setting = config_setting_get_member(group, key);
+	const char *text = setting ? config_setting_get_string(setting) : NULL;
+	struct fault fault = {0};
+	int64_t value = fallback;
+
+	if (!setting)
+		return fallback;
+	if (!text)
+		config_problem(at->problems, at->file, line_of(setting), "%s must be a duration like \"250ms\"", key);
+	else if (text_duration(text, &value, &fault) != OK)
+		config_problem(at->problems, at->file, line_of(setting), "%s: %s", key, fault.text);
+	return value;
+}
+
+static bool
+read_bool(const config_setting_t *group, const char *key, const struct place *at)
+{
+	const config_setting_t *setting = config_setting_get_member(group, key);
+
+	if (!setting)
+		return false;
+	if (config_setting_type(setting) != CONFIG_TYPE_BOOL)
+		config_problem(at->problems, at->file, line_of(setting), "%s must be true or false", key);
+	return config_setting_get_bool(setting);
+}
+
+/* ---- options ---- */
+
+static void
+read_list(struct config_option *option, const config_setting_t *setting, const struct place *at)
+{
+	int n = config_setting_length(setting);
+
+	option->type = CONFIG_T_LIST;
+	option->items = mem_array(NULL, (size_t)n, sizeof(char *));
+	for (int i = 0; i < n; i++) {
+		const char *item = config_setting_get_string_elem(setting, i);
+
+		if (item)
+			option->items[option->n_items++] = mem_dup(item);
+		else
+			config_problem(at->problems, at->file, line_of(setting), "%s must be a list of strings",
+			               option->name);
+	}
+}
+
+static void
+read_option(struct config_option *option, const config_setting_t *setting, const struct place *at)
+{
+	*option = (struct config_option){
+	    .name = mem_dup(config_setting_name(setting)),
+	    .file = mem_dup(at->file),
+	    .line = line_of(setting),
+	};
+	switch (config_setting_type(setting)) {
+	case CONFIG_TYPE_BOOL:
+		option->type = CONFIG_T_BOOL;
+		option->boolean = config_setting_get_bool(setting);
+		break;
+	case CONFIG_TYPE_INT:
+	case CONFIG_TYPE_INT64:
+		option->type = CONFIG_T_INT;
+		option->integer = config_setting_get_int64(setting);
+		break;
+	case CONFIG_TYPE_FLOAT:
+		option->type = CONFIG_T_FLOAT;
+		option->number = config_setting_get_float(setting);
+		break;
+	case CONFIG_TYPE_STRING:
+		option->type = CONFIG_T_STRING;
+		option->string = mem_dup(config_setting_get_string(setting));
+		break;
+	case CONFIG_TYPE_ARRAY:
+	case CONFIG_TYPE_LIST:
+		read_list(option, setting, at);
+		break;
+	default:
+		config_problem(at->problems, at->file, option->line, "option %s cannot be a group", option->name);
+	}
+}
+
+/* The group of that name, NULL when it is absent or no group. */
+static const config_setting_t *
+read_group(const config_setting_t *of, const char *key, const struct place *at)
+{
+	const config_setting_t *group = config_setting_get_member(of, key);
+
+	if (!group || config_setting_is_group(group))
+		return group;
+	config_problem(at->problems, at->file, line_of(group), "%s must be a group: { name = value; }", key);
+	return NULL;
+}
+
+static void
+read_options(struct config_stage *stage, const config_setting_t *group, const struct place *at)
+{
+	const config_setting_t *options = read_group(group, "options", at);
+
+	if (!options)
+		return;
+	stage->n_options = (size_t)config_setting_length(options);
+	stage->options = mem_array(NULL, stage->n_options, sizeof(*stage->options));
+	for (size_t i = 0; i < stage->n_options; i++)
+		read_option(&stage->options[i], config_setting_get_elem(options, (unsigned)i), at);
+}
+
+static void
+read_routes(struct config_stage *stage, const config_setting_t *group, const struct place *at)
+{
+	const config_setting_t *routes = read_group(group, "routes", at);
+
+	if (!routes)
+		return;
+	stage->routes = mem_array(NULL, (size_t)config_setting_length(routes), sizeof(*stage->routes));
+	for (int i = 0; i < config_setting_length(routes); i++) {
+		const config_setting_t *route = config_setting_get_elem(routes, (unsigned)i);
+		const char *to = config_setting_get_string(route);
+
+		if (to)
+			stage->routes[stage->n_routes++] =
+			    (struct config_route){mem_dup(config_setting_name(route)), mem_dup(to)};
+		else
+			config_problem(at->problems, at->file, line_of(route), "route %s must name a stage, or \"end\"",
+			               config_setting_name(route));
+	}
+}
+
+/* ---- stages ---- */
+
+static void
+read_stage(struct config_stage *stage, const config_setting_t *group, const struct place *at)
+{
+	*stage = (struct config_stage){.file = mem_dup(at->file), .line = line_of(group)};
+	if (!config_setting_is_group(group)) {
+		config_problem(at->problems, at->file, stage->line, "a stage must be a group: { name = \"...\"; }");
+		stage->name = mem_dup("");
+		stage->plugin = mem_dup("");
+		return;
+	}
+	check_keys(group, "stage", stage_keys, countof(stage_keys), at);
+	stage->name = read_name(group, "name", NULL, at);
+	stage->plugin = read_name(group, "plugin", stage->name, at);
+	stage->durable = read_bool(group, "durable", at);
+	stage->max_attempts = read_int(group, "max_attempts", 5, 1, ATTEMPTS_MOST, at);
+	stage->max_lease = read_int(group, "max_lease", 0, 1, 10000, at);
+	stage->timeout_ns = read_duration(group, "timeout", 0, at);
+	stage->backoff_ns = read_duration(group, "backoff", SEC, at);
+	stage->backoff_max_ns = read_duration(group, "backoff_max", 3600 * SEC, at);
+	read_options(stage, group, at);
+	read_routes(stage, group, at);
+}
+
+void
+config_add_pipeline(struct config *config, const config_setting_t *setting, const char *file,
+                    struct problems *problems)
+{
+	const struct place at = {file, problems};
+	struct config_pipeline *p;
+	const config_setting_t *stages;
+
+	if (!config_setting_is_group(setting)) {
+		config_problem(problems, file, line_of(setting), "a pipeline must be a group: { name = \"...\"; }");
+		return;
+	}
+	config->pipelines = mem_array(config->pipelines, config->n_pipelines + 1, sizeof(*config->pipelines));
+	p = &config->pipelines[config->n_pipelines++];
+	*p = (struct config_pipeline){.file = mem_dup(file), .line = line_of(setting)};
+	check_keys(setting, "pipeline", pipeline_keys, countof(pipeline_keys), &at);
+	p->name = read_name(setting, "name", NULL, &at);
+	stages = config_setting_get_member(setting, "stages");
+	if (!stages || !config_setting_is_list(stages) || config_setting_length(stages) == 0) {
+		config_problem(problems, file, p->line, "pipeline %s has no stages: stages = ( { ... }, ... );", p->name);
+		return;
+	}
+	p->n_stages = (size_t)config_setting_length(stages);
+	p->stages = mem_array(NULL, p->n_stages, sizeof(*p->stages));
+	for (size_t i = 0; i < p->n_stages; i++)
+		read_stage(&p->stages[i], config_setting_get_elem(stages, (unsigned)i), &at);
+}
+
+/* ---- free ---- */
+
+static void
+free_option(struct config_option *option)
+{
+	for (size_t i = 0; i < option->n_items; i++)
+		free(option->items[i]);
+	free(option->items);
+	free(option->name);
+	free(option->string);
+	free(option->file);
+}
+
+static void
+free_stage(struct config_stage *stage)
+{
+	for (size_t i = 0; i < stage->n_options; i++)
+		free_option(&stage->options[i]);
+	for (size_t i = 0; i < stage->n_routes; i++) {
+		free(stage->routes[i].outcome);
+		free(stage->routes[i].stage);
+	}
+	free(stage->options);
+	free(stage->routes);
+	free(stage->name);
+	free(stage->plugin);
+	free(stage->file);
+}
+
+void
+config_pipeline_free(struct config_pipeline *pipeline)
+{
+	for (size_t i = 0; i < pipeline->n_stages; i++)
+		free_stage(&pipeline->stages[i]);
+	free(pipeline->stages);
+	free(pipeline->name);
+	free(pipeline->file);
+}

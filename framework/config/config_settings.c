@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * config_settings.c - the settings of settings.def, from files, environment
+ * and flags.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/config_priv.h"
+
+enum kind { BOOL, INT, SIZE, DURATION, STRING, PATH };
+
+struct row {
+	const char *name, *fallback, *environment;
+	enum kind kind;
+	double min, max;
+	size_t offset;
+};
+
+static const struct row rows[] = {
+#define SETTING(type, name, fallback, min, max, env, help) \
+	{#name, fallback, env, type, min, max, offsetof(struct settings, name)},
+#include "config/settings.def"
+#undef SETTING
+};
+
+static const char *const names[] = {
+#define SETTING(type, name, fallback, min, max, env, help) #name,
+#include "config/settings.def"
+#undef SETTING
+};
+
+const char *const *
+config_setting_names(size_t *ret_n)
+{
+	*ret_n = countof(names);
+	return names;
+}
+
+static const struct row *
+find(const char *name)
+{
+	for (size_t i = 0; i < countof(rows); i++)
+		if (strcmp(rows[i].name, name) == 0)
+			return &rows[i];
+	return NULL;
+}
+
+bool
+config_is_setting(const char *name)
+{
+	return find(name) != NULL;
+}
+
+static void *
+member(struct settings *set, const struct row *row)
+{
+	return (char *)set + row->offset;
+}
+
+static void
+put_string(struct settings *set, const struct row *row, const char *text)
+{
+	char **at = member(set, row), *old = *at, *folder;
+
+	if (row->kind == PATH && text[0] && text[0] != '/') {
+		folder = getcwd(NULL, 0);
+		*at = mem_printf("%s/%s", folder ? folder : "", text);
+		free(folder);
+	} else {
+		*at = mem_dup(text);
+	}
+	free(old);
+}
+
+static bool
+in_range(const struct row *row, int64_t value)
+{
+	return row->min == row->max || ((double)value >= row->min && (double)value <= row->max);
+}
+
+static const char *
+shown(const struct row *row, double value, char *out)
+{
+	if (row->kind == DURATION)
+		return text_ns((int64_t)value, out);
+	if (row->kind == SIZE)
+		return text_bytes((int64_t)value, out);
+	snprintf(out, 32, "%.0f", value);
+	return out;
+}
+
+static void
+put_number(struct settings *set, const struct row *row, int64_t value, const char *file, int line,
+           struct problems *problems)
+{
+	char least[32], most[32];
+
+	if (in_range(row, value))
+		*(int64_t *)member(set, row) = value;
+	else
+		config_problem(problems, file, line, "%s is out of range: %s to %s", row->name,
+		               shown(row, row->min, least), shown(row, row->max, most));
+}
+
+static void
+put_text(struct settings *set, const struct row *row, const char *text, const char *file, int line,
+         struct problems *problems)
+{
+	struct fault fault = {0};
+	int64_t value = 0;
+	enum status st = OK;
+
+	switch (row->kind) {
+	case STRING:
+	case PATH:
+		put_string(set, row, text);
+		return;
+	case BOOL:
+		if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
+			*(bool *)member(set, row) = text[0] == 't';
+		else
+			config_problem(problems, file, line, "%s must be true or false, not '%s'", row->name, text);
+		return;
+	case INT:
+		st = text_int(text, INT64_MIN, INT64_MAX, &value, &fault);
+		break;
+	case SIZE:
+		st = text_size(text, &value, &fault);
+		break;
+	case DURATION:
+		st = text_duration(text, &value, &fault);
+		break;
+	}
+	if (st == OK)
+		put_number(set, row, value, file, line, problems);
+	else
+		config_problem(problems, file, line, "%s: %s", row->name, fault.text);
+}
+
+void
+config_defaults(struct settings *set)
+{
+	struct fault fault = {0};
+	struct problems none = {.fault = &fault};
+
+	memset(set, 0, sizeof(*set));
+	for (size_t i = 0; i < countof(rows); i++)
+		put_text(set, &rows[i], rows[i].fallback, "settings.def", 0, &none);
+	check(none.n == 0);
+}
+
+static void
+unknown(const char *name, const char *file, int line, struct problems *problems)
+{
+	config_problem(problems, file, line, "unknown setting '%s'%s", name,
+	               config_suggest(name, names, countof(names)));
+}
+
+void
+config_set_text(struct settings *set, const char *name, const char *text, const char *file, int line,
+                struct problems *problems)
+{
+	const struct row *row = find(name);
+
+	if (row)
+		put_text(set, row, text, file, line, problems);
+	else
+		unknown(name, file, line, problems);
+}
+
+static const char *
+wanted(enum kind kind)
+{
+	static const char *const texts[] = {
+	    [BOOL] = "true or false",
+	    [INT] = "a whole number",
+	    [SIZE] = "a size like \"64MiB\"",
+	    [DURATION] = "a duration like \"250ms\"",
+	    [STRING] = "a string",
+	    [PATH] = "a path",
+	};
+
+	return texts[kind];
+}
+
+void
+config_set(struct settings *set, const config_setting_t *setting, const char *file,
+           struct problems *problems)
+{
+	const char *name = config_setting_name(setting);
+	int type = config_setting_type(setting), line = (int)config_setting_source_line(setting);
+	const struct row *row = find(name);
+
+	if (!row) {
+		unknown(name, file, line, problems);
+		return;
+	}
+	if (row->kind == BOOL && type == CONFIG_TYPE_BOOL)
+		*(bool *)member(set, row) = config_setting_get_bool(setting);
+	else if (row->kind == INT && (type == CONFIG_TYPE_INT || type == CONFIG_TYPE_INT64))
+		put_number(set, row, config_setting_get_int64(setting), file, line, problems);
+	else if (row->kind != BOOL && row->kind != INT && type == CONFIG_TYPE_STRING)
+		put_text(set, row, config_setting_get_string(setting), file, line, problems);
+	else
+		config_problem(problems, file, line, "%s must be %s", name, wanted(row->kind));
+}
+
+void
+config_environment(struct settings *set, struct problems *problems)
+{
+	for (size_t i = 0; i < countof(rows); i++) {
+		const char *value = rows[i].environment[0] ? getenv(rows[i].environment) : NULL;
+
+		if (value)
+			put_text(set, &rows[i], value, rows[i].environment, 0, problems);
+	}
+}
+
+void
+config_settings_free(struct settings *set)
+{
+	for (size_t i = 0; i < countof(rows); i++)
+		if (rows[i].kind == STRING || rows[i].kind == PATH)
+			free(*(char **)member(set, &rows[i]));
+}
