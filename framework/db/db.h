@@ -7,10 +7,12 @@
  * means is said in queue/. A connection belongs to one thread.
  *
  * Note on errors: AWAY means that the connection is gone, or the server is
- * starting, stopping or read-only (25006): nothing is known to be wrong with
- * the statement; reconnect and try again. UNKNOWN means that the connection
- * was lost after a COMMIT was sent. SQL means that the server refused: the
- * fault carries SQLSTATE, message, detail and hint.
+ * starting, stopping, read-only (25006) or out of disk, memory or connections
+ * (class 53): nothing is known to be wrong with the statement; reconnect and
+ * try again. Of a db_call() outside of a transaction it may have happened, so
+ * what must not happen twice goes through db_commit() or a pipeline. UNKNOWN means that the
+ * connection was lost after a COMMIT was sent. SQL means that the server refused: the fault carries
+ * SQLSTATE, message, detail and hint.
  */
 #ifndef PENSTOCK_DB_H
 #define PENSTOCK_DB_H
@@ -33,16 +35,19 @@ struct db_options {
  * idle_in_transaction_session_timeout, UTF-8, UTC, target_session_attrs). */
 enum status db_open(const struct db_options *options, struct db **ret_db, struct fault *fault);
 void db_close(struct db *db); /* takes NULL */
-/* Throws the session away and opens a new one; one attempt, no waiting: back-off is the caller's. */
+/* Throws the session away and opens a new one; one attempt, no waiting: back-off is the caller's.
+ */
 enum status db_reconnect(struct db *db, struct fault *fault);
 bool db_alive(const struct db *db); /* as far as is known without asking */
-/* From another thread or a signal-safe place: makes a blocked call return AWAY (shuts the socket down). */
+/* From another thread or a signal handler: makes a blocked call return AWAY (shuts the socket
+ * down). Not together with db_close(). */
 void db_sever(struct db *db);
 int db_socket(const struct db *db);
-struct pg_conn *db_conn(struct db *db); /* to lend to a transactional stage; stays the db's */
+struct pg_conn *db_conn(struct db *db);     /* to lend to a transactional stage; stays the db's */
 int db_server_version(const struct db *db); /* 150004 */
 
-/* ---- arguments: typed, sent in binary where that is cheaper; they point at the caller's bytes ---- */
+/* ---- arguments: typed, sent in binary where that is cheaper; they point at the caller's bytes
+ * ---- */
 
 #define DB_ARGS_MAX 32
 struct db_args {
@@ -60,25 +65,36 @@ void db_arg_int4(struct db_args *args, int32_t v);
 void db_arg_int8(struct db_args *args, int64_t v);
 void db_arg_bool(struct db_args *args, bool v);
 void db_arg_double(struct db_args *args, double v);
-void db_arg_text(struct db_args *args, const char *text);              /* type inferred; NULL is null */
+void db_arg_text(struct db_args *args, const char *text); /* type inferred; NULL is null */
 void db_arg_bytes(struct db_args *args, const void *bytes, size_t len); /* bytea; NULL is null */
 void db_arg_uuid(struct db_args *args, const struct uuid *uuid);
 /* Binary arrays, built in the arena. A NULL element is null. */
 void db_arg_int2s(struct db_args *args, struct arena *arena, const int16_t *v, size_t n);
 void db_arg_int4s(struct db_args *args, struct arena *arena, const int32_t *v, size_t n);
 void db_arg_int8s(struct db_args *args, struct arena *arena, const int64_t *v, size_t n);
-struct db_bytes { const void *bytes; size_t len; }; /* bytes NULL: null element */
-void db_arg_texts(struct db_args *args, struct arena *arena, const struct db_bytes *v, size_t n);  /* text[] */
-void db_arg_jsons(struct db_args *args, struct arena *arena, const struct db_bytes *v, size_t n);  /* json[] */
-void db_arg_byteas(struct db_args *args, struct arena *arena, const struct db_bytes *v, size_t n); /* bytea[] */
+struct db_bytes {
+	const void *bytes;
+	size_t len;
+}; /* bytes NULL: null element */
+void db_arg_texts(struct db_args *args, struct arena *arena, const struct db_bytes *v,
+                  size_t n); /* text[] */
+void db_arg_jsons(struct db_args *args, struct arena *arena, const struct db_bytes *v,
+                  size_t n); /* json[] */
+void db_arg_byteas(struct db_args *args, struct arena *arena, const struct db_bytes *v,
+                   size_t n); /* bytea[] */
 /* Sets of ids as int8multirange[], each from a sorted array of distinct ids. */
-struct db_ids { const int64_t *ids; size_t n; };
-void db_arg_multiranges(struct db_args *args, struct arena *arena, const struct db_ids *v, size_t n);
+struct db_ids {
+	const int64_t *ids;
+	size_t n;
+};
+void db_arg_multiranges(struct db_args *args, struct arena *arena, const struct db_ids *v,
+                        size_t n);
 
 /* ---- one statement, one round trip ---- */
 
 /* sql: a statement of framework/sql (sql_NAME): prepared once a session under a name made from its
- * address, so pass the same pointer. Results are binary. ret_result may be NULL. args may be NULL. */
+ * address, so pass the same pointer. Results are binary. ret_result may be NULL. args may be NULL.
+ */
 enum status db_call(struct db *db, const char *sql, const struct db_args *args,
                     struct db_result **ret_result, struct fault *fault);
 /* Text that is not prepared and may hold several statements (migrations, BEGIN, COMMIT). */
@@ -86,11 +102,12 @@ enum status db_exec(struct db *db, const char *sql, struct fault *fault);
 
 int db_rows(const struct db_result *r);
 bool db_null(const struct db_result *r, int row, int col);
-int64_t db_int(const struct db_result *r, int row, int col);   /* int2, int4, int8, oid, bool */
-double db_float(const struct db_result *r, int row, int col);  /* float4, float8 */
+int64_t db_int(const struct db_result *r, int row, int col);      /* int2, int4, int8, oid, bool */
+double db_float(const struct db_result *r, int row, int col);     /* float4, float8 */
 const char *db_text(const struct db_result *r, int row, int col); /* NUL-terminated; "" when null */
 const void *db_bytes(const struct db_result *r, int row, int col, size_t *ret_len);
-int64_t db_time_us(const struct db_result *r, int row, int col); /* timestamptz, microseconds since 1970 */
+int64_t db_time_us(const struct db_result *r, int row,
+                   int col); /* timestamptz, microseconds since 1970 */
 /* int8multirange to a sorted array of ids, in the arena. */
 enum status db_ids(const struct db_result *r, int row, int col, struct arena *arena,
                    struct db_ids *ret, struct fault *fault);
@@ -100,14 +117,19 @@ void db_result_keep(struct db_result *r, struct arena *arena); /* freed at its r
 /* ---- several statements, one round trip ----
  *
  * db_pipe_begin(), some db_pipe_send() and db_pipe_sync(), then one db_pipe_next() for each
- * statement sent, in order, then db_pipe_end(), which also eats what was not read. Statements between two syncs
- * are one implicit transaction; after an error those up to the next sync answer SQL with
- * SQLSTATE "" and the text "skipped". */
+ * statement sent, in order, then db_pipe_end(), which also eats what was not read. Statements
+ * between two syncs are one implicit transaction: it is committed when db_pipe_end() says OK, and
+ * not before. After an error those up to the next sync answer SQL with SQLSTATE "" and the text
+ * "skipped". When the connection is lost, next and end say AWAY while the transaction certainly did
+ * not commit, and UNKNOWN when it may have. */
 enum status db_pipe_begin(struct db *db, struct fault *fault);
-enum status db_pipe_send(struct db *db, const char *sql, const struct db_args *args, struct fault *fault);
+enum status db_pipe_send(struct db *db, const char *sql, const struct db_args *args,
+                         struct fault *fault);
+/* COMMIT of an open transaction, as one of the statements; its db_pipe_next() is OK only when it
+ * did commit. What is sent behind it is a transaction of its own. */
+enum status db_pipe_commit(struct db *db, struct fault *fault);
 enum status db_pipe_sync(struct db *db, struct fault *fault);
 enum status db_pipe_next(struct db *db, struct db_result **ret_result, struct fault *fault);
-/* UNKNOWN when the connection was lost after the sync was sent. */
 enum status db_pipe_end(struct db *db, struct fault *fault);
 
 /* ---- transactions for stages ---- */
@@ -115,13 +137,17 @@ enum status db_pipe_end(struct db *db, struct fault *fault);
 enum db_transaction { DB_IDLE, DB_IN_TRANSACTION, DB_FAILED, DB_LOST };
 enum db_transaction db_transaction_state(const struct db *db);
 enum status db_begin(struct db *db, struct fault *fault);
+/* UNKNOWN when the reply was lost; SQL when the server made a ROLLBACK of it (whatever its tag
+ * says). */
+enum status db_commit(struct db *db, struct fault *fault);
 enum status db_rollback(struct db *db, struct fault *fault);
 enum status db_savepoint(struct db *db, struct fault *fault);
 /* SQL with 3B001 when the savepoint is gone: somebody committed by himself. */
 enum status db_savepoint_release(struct db *db, struct fault *fault);
 enum status db_savepoint_rollback(struct db *db, struct fault *fault);
 /* After foreign code had the connection: leaves pipeline mode, eats results, resets GUCs, temp
- * tables, LISTEN and session locks that it could have left, where that is possible inside a transaction; the rest when idle. */
+ * tables, LISTEN and session locks that it could have left, where that is possible inside a
+ * transaction; the rest when idle. */
 enum status db_scrub(struct db *db, struct fault *fault);
 
 /* ---- LISTEN ---- */
@@ -129,13 +155,16 @@ enum status db_scrub(struct db *db, struct fault *fault);
 enum status db_listen(struct db *db, const char *channel, struct fault *fault);
 /* Waits up to timeout_ns for a notification or for wake_fd (-1: none) to become readable.
  * OK: a payload was copied; EMPTY: timeout or wake_fd; AWAY. */
-enum status db_wait(struct db *db, int wake_fd, int64_t timeout_ns, char *payload, size_t payload_size,
-                    struct fault *fault);
+enum status db_wait(struct db *db, int wake_fd, int64_t timeout_ns, char *payload,
+                    size_t payload_size, struct fault *fault);
 
 /* ---- COPY ---- */
 
-enum status db_copy_begin(struct db *db, const char *sql, struct fault *fault); /* COPY … FROM STDIN (FORMAT binary); sends the header */
-enum status db_copy_row(struct db *db, const struct db_bytes *fields, size_t n, struct fault *fault); /* binary fields, bytes NULL: null */
+enum status db_copy_begin(
+    struct db *db, const char *sql,
+    struct fault *fault); /* COPY … FROM STDIN (FORMAT binary); sends the header */
+enum status db_copy_row(struct db *db, const struct db_bytes *fields, size_t n,
+                        struct fault *fault); /* binary fields, bytes NULL: null */
 enum status db_copy_end(struct db *db, int64_t *ret_rows, struct fault *fault);
 
 /* ---- db_schema: migrations ---- */
@@ -152,11 +181,13 @@ struct db_schema_source {
 	const char *folder;    /* NULL: what is embedded in the binary */
 };
 /* Called once before and once after each migration, for progress; may be NULL. */
-typedef void db_schema_progress(void *data, const struct db_migration *m, bool done, int64_t took_ns);
+typedef void db_schema_progress(void *data, const struct db_migration *m, bool done,
+                                int64_t took_ns);
 
 /* Applies all that is missing, in order, each in one transaction under an advisory lock, then
- * makes the public API anew when its text changed, then the blocks ahead. Refuses an applied migration whose text was
- * edited, and a database that is newer than this binary. Safe when killed at any moment: run again. */
+ * makes the public API anew when its text changed, then the blocks ahead. Refuses an applied
+ * migration whose text was edited, and a database that is newer than this binary. Safe when killed
+ * at any moment: run again. */
 enum status db_schema_up(struct db *db, const struct db_schema_source *sources, size_t n,
                          db_schema_progress *progress, void *data, struct fault *fault);
 /* Takes back migrations of `component` above `to` (0: all), newest first. */
@@ -172,13 +203,16 @@ enum status db_schema_check(struct db *db, struct fault *fault);
 
 struct db_local;
 /* Makes a cluster in `folder` (or starts the one that db_local made there before; any other
- * folder with files in it is refused), unix socket only, inside the folder or a short /tmp path; as user
- * postgres when we are root. durable false: fsync off (tests). */
-enum status db_local_start(const char *folder, bool durable, struct db_local **ret_local, struct fault *fault);
+ * folder with files in it is refused), unix socket only, inside the folder or a short /tmp path; as
+ * user postgres when we are root. durable false: fsync off (tests). */
+enum status db_local_start(const char *folder, bool durable, struct db_local **ret_local,
+                           struct fault *fault);
 const char *db_local_admin(const struct db_local *local); /* conninfo of the superuser */
-const char *db_local_host(const struct db_local *local);  /* conninfo of role penstock (member of penstock_host); exists after migrate */
-enum status db_local_roles(struct db_local *local, struct fault *fault); /* makes login role `penstock` */
-void db_local_stop(struct db_local *local); /* takes NULL; waits for it */
+const char *db_local_host(const struct db_local *local);  /* conninfo of role penstock (member of
+                                                             penstock_host); exists after migrate */
+enum status db_local_roles(struct db_local *local,
+                           struct fault *fault); /* makes login role `penstock` */
+void db_local_stop(struct db_local *local);      /* takes NULL; waits for it */
 enum status db_local_remove(const char *folder, struct fault *fault); /* only what db_local made */
 
 #endif
