@@ -1,0 +1,10 @@
+-- SPDX-License-Identifier: BSD-2-Clause
+-- schema_drop_functions: makes the statement that drops the functions of the API, before the
+-- tables below them change. One that a table needs (a default, a trigger) stays.
+-- Returns one row of text, null when there are none.
+SELECT 'DROP FUNCTION ' || string_agg(format('%I.%I(%s)', 'penstock', p.proname,
+	pg_catalog.pg_get_function_identity_arguments(p.oid)), ', ' ORDER BY p.oid)
+FROM pg_catalog.pg_proc p
+WHERE p.pronamespace = 'penstock'::pg_catalog.regnamespace
+AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+	WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.refobjid = p.oid)
