@@ -68,7 +68,7 @@ struct ps_call;
  * a plugin that returns early loses nothing. */
 enum ps_outcome {
 	PS_UNSET = 0,
-	PS_DONE = 1,    /* goes on by a route; the first one declared, unless ps_route() named one */
+	PS_DONE = 1,    /* goes on by a route: the first one declared, unless ps_done() names one */
 	PS_RETRY = 2,   /* failed now, may succeed later: uses up an attempt */
 	PS_SNOOZE = 3,  /* not now: comes back after a delay and uses no attempt */
 	PS_FAIL = 4,    /* will never succeed: a dead letter, kept for a person */
@@ -134,7 +134,7 @@ struct ps_call {
 
 /* What ps_complete() carries; NULL or zero members leave the default. Copied before it returns. */
 struct ps_result {
-	uint32_t size; /* sizeof(struct ps_result) */
+	uint32_t size; /* set by ps_complete() */
 	uint32_t reserved;
 	const char *route;
 	int64_t delay_ms;
@@ -198,28 +198,32 @@ struct ps_option {
  *   PS_REQUIRED_STRING(name, help), PS_REQUIRED_LIST(name, help), PS_REQUIRED_PATH(name, help)
  *
  * A stage without options writes PS_OPTIONS(stage). */
-#define PS_BOOL(name, def, help) (bool, name, BOOL, 0u, #def, "", 0, 0, help)
-#define PS_INT(name, def, min, max, help) (int64_t, name, INT, 0u, #def, "", min, max, help)
-#define PS_FLOAT(name, def, min, max, help) (double, name, FLOAT, 0u, #def, "", min, max, help)
-#define PS_STRING(name, def, help) (const char *, name, STRING, 0u, def, "", 0, 0, help)
-#define PS_ENUM(name, def, choices, help) (int64_t, name, ENUM, 0u, def, choices, 0, 0, help)
+#define PS_BOOL(name, def, help) (bool, name, PS_TYPE_BOOL, 0u, #def, "", 0, 0, help)
+#define PS_INT(name, def, min, max, help)                                                          \
+	(int64_t, name, PS_TYPE_INT, 0u, PS__TEXT(def), "", min, max, help)
+#define PS_FLOAT(name, def, min, max, help)                                                        \
+	(double, name, PS_TYPE_FLOAT, 0u, PS__TEXT(def), "", min, max, help)
+#define PS_STRING(name, def, help) (const char *, name, PS_TYPE_STRING, 0u, def, "", 0, 0, help)
+#define PS_ENUM(name, def, choices, help)                                                          \
+	(int64_t, name, PS_TYPE_ENUM, 0u, def, choices, 0, 0, help)
 #define PS_DURATION(name, def, min, max, help)                                                     \
-	(int64_t, name, DURATION, 0u, def, "", min, max, help)
-#define PS_SIZE(name, def, min, max, help) (int64_t, name, SIZE, 0u, def, "", min, max, help)
-#define PS_LIST(name, def, help) (struct ps_list, name, LIST, 0u, def, "", 0, 0, help)
-#define PS_PATH(name, def, help) (const char *, name, PATH, 0u, def, "", 0, 0, help)
-#define PS_SECRET(name, help) (const char *, name, SECRET, 0u, "", "", 0, 0, help)
-#define PS_REQUIRED_STRING(name, help) (const char *, name, STRING, 1u, "", "", 0, 0, help)
-#define PS_REQUIRED_LIST(name, help) (struct ps_list, name, LIST, 1u, "", "", 0, 0, help)
-#define PS_REQUIRED_PATH(name, help) (const char *, name, PATH, 1u, "", "", 0, 0, help)
+	(int64_t, name, PS_TYPE_DURATION, 0u, def, "", min, max, help)
+#define PS_SIZE(name, def, min, max, help)                                                         \
+	(int64_t, name, PS_TYPE_SIZE, 0u, def, "", min, max, help)
+#define PS_LIST(name, def, help) (struct ps_list, name, PS_TYPE_LIST, 0u, def, "", 0, 0, help)
+#define PS_PATH(name, def, help) (const char *, name, PS_TYPE_PATH, 0u, def, "", 0, 0, help)
+#define PS_SECRET(name, help) (const char *, name, PS_TYPE_SECRET, 0u, "", "", 0, 0, help)
+#define PS_REQUIRED_STRING(name, help) (const char *, name, PS_TYPE_STRING, 1u, "", "", 0, 0, help)
+#define PS_REQUIRED_LIST(name, help) (struct ps_list, name, PS_TYPE_LIST, 1u, "", "", 0, 0, help)
+#define PS_REQUIRED_PATH(name, help) (const char *, name, PS_TYPE_PATH, 1u, "", "", 0, 0, help)
 
 #define PS_OPTIONS(stage, ...)                                                                     \
 	struct stage##_options {                                                                   \
 		char ps_reserved;                                                                  \
 		PS__EACH(PS__OPTION_MEMBER, stage, __VA_ARGS__)                                    \
 	};                                                                                         \
-	static const struct ps_option stage##_option_table[] = {PS__EACH(                          \
-	    PS__OPTION_ROW, stage, __VA_ARGS__){NULL, 0, 0, 0, 0, NULL, NULL, 0, 0, NULL}};        \
+	static const struct ps_option stage##_option_table[] = { PS__EACH(                         \
+	    PS__OPTION_ROW, stage, __VA_ARGS__){ NULL, 0, 0, 0, 0, NULL, NULL, 0, 0, NULL } };     \
 	PS__MANIFEST(stage##_option_manifest,                                                      \
 	             "{\"options\":[" PS__EACH(PS__OPTION_JSON, stage, __VA_ARGS__) "null]}")
 
@@ -228,12 +232,14 @@ struct ps_option {
 
 /* ---- counters ------------------------------------------------------------------------------ */
 
-#define PS_KIND_COUNTER 1u /* only grows */
-#define PS_KIND_GAUGE 2u   /* the last value counts */
+enum ps_kind {
+	PS_KIND_COUNTER = 1, /* only grows */
+	PS_KIND_GAUGE = 2    /* the last value counts */
+};
 
 struct ps_counter {
 	const char *name;
-	uint32_t kind;
+	uint32_t kind; /* enum ps_kind */
 	uint32_t reserved;
 	const char *unit;
 	const char *help;
@@ -242,14 +248,14 @@ struct ps_counter {
 /* PS_COUNTERS(stage, PS_COUNTER(name, "unit", "help"), PS_GAUGE(...), ...) declares values that the
  * host keeps and shows, and an enum of their numbers: stage_name. Hang it on the stage with
  * PS_WITH_COUNTERS(stage). At most 16. */
-#define PS_COUNTER(name, unit, help) (name, 1u, unit, help)
-#define PS_GAUGE(name, unit, help) (name, 2u, unit, help)
+#define PS_COUNTER(name, unit, help) (name, PS_KIND_COUNTER, unit, help)
+#define PS_GAUGE(name, unit, help) (name, PS_KIND_GAUGE, unit, help)
 #define PS_COUNTERS(stage, ...)                                                                    \
-	enum stage##_counter { PS__EACH(PS__COUNTER_ENUM, stage, __VA_ARGS__) stage##_counter_n }; \
-	static const struct ps_counter stage##_counter_table[] = {                                 \
-	    PS__EACH(PS__COUNTER_ROW, stage, __VA_ARGS__){NULL, 0, 0, NULL, NULL}};                \
-	PS__MANIFEST(stage##_counter_manifest, "{\"counters\":[" PS__EACH(                         \
-	                                           PS__COUNTER_JSON, stage, __VA_ARGS__) "null]}")
+	enum stage##_counter{ PS__EACH(PS__COUNTER_ENUM, stage, __VA_ARGS__) stage##_counter_n };  \
+	static const struct ps_counter stage##_counter_table[] = { PS__EACH(                       \
+	    PS__COUNTER_ROW, stage, __VA_ARGS__){ NULL, 0, 0, NULL, NULL } };                      \
+	PS__MANIFEST(stage##_counter_manifest,                                                     \
+	             "{\"counters\":[" PS__EACH(PS__COUNTER_JSON, stage, __VA_ARGS__) "null]}")
 
 /* ---- the stage ----------------------------------------------------------------------------- */
 
@@ -330,7 +336,8 @@ typedef const struct ps_stage *ps_entry_fn(void);
  * whole calls; PS_STAGE_EACH(name, ...) one whose function name() gets job after job. Items: */
 #define PS_TRANSACTIONAL (d.flags |= PS_FLAG_TRANSACTIONAL, "\"transactional\":true")
 #define PS_READS_DB (d.flags |= PS_FLAG_READS_DB, "\"reads_db\":true")
-#define PS_MAY_LATER(max) (d.flags |= PS_FLAG_LATER; d.max_in_flight = max, "\"max_in_flight\":" #max)
+#define PS_MAY_LATER(max)                                                                          \
+	(d.flags |= PS_FLAG_LATER; d.max_in_flight = max, "\"max_in_flight\":\"" #max "\"")
 #define PS_OPEN(fn) (d.open = fn, "\"open\":true")
 #define PS_CLOSE(fn) (d.close = fn, "\"close\":true")
 #define PS_THREAD_INIT(fn) (d.thread_init = fn, "\"thread_init\":true")
@@ -339,11 +346,11 @@ typedef const struct ps_stage *ps_entry_fn(void);
 #define PS_QUIESCE(fn) (d.quiesce = fn, "\"quiesce\":true")
 #define PS_ROUTES(list) (d.routes = list, "\"routes\":" #list)
 #define PS_THREADING(how) (d.threading = how, "\"threading\":\"" #how "\"")
-#define PS_MAX_CALL(jobs_n) (d.max_call = jobs_n, "\"max_call\":" #jobs_n)
-#define PS_NEEDS(features) (d.need_features = features, "\"features\":" #features)
+#define PS_MAX_CALL(jobs_n) (d.max_call = jobs_n, "\"max_call\":\"" #jobs_n "\"")
+#define PS_NEEDS(features) (d.need_features = features, "\"features\":\"" #features "\"")
 #define PS_WITH_COUNTERS(stage)                                                                    \
-	(d.counters = stage##_counter_table; d.counter_size = sizeof(struct ps_counter),           \
-	 "\"has_counters\":true")
+	(d.counters = stage##_counter_table;                                                       \
+	 d.counter_size = sizeof(struct ps_counter), "\"has_counters\":true")
 
 #define PS_STAGE(stage, version, summary, ...)                                                     \
 	PS__STAGE(stage, version, summary, d.process = stage##_process, "process", __VA_ARGS__)
@@ -360,13 +367,13 @@ struct ps_host {
 	uint16_t abi_minor;
 	uint64_t features;
 	void *(*alloc)(struct ps_call *call, size_t size);
-	void (*outcome)(struct ps_call *call, struct ps_job *job, uint32_t outcome, int64_t delay_ms,
-	                const char *code, const char *message);
+	void (*outcome)(struct ps_call *call, struct ps_job *job, uint32_t outcome,
+	                int64_t delay_ms, const char *code, const char *message);
 	void (*route)(struct ps_call *call, struct ps_job *job, const char *route);
-	enum ps_status (*get_json)(struct ps_call *call, const struct ps_message *m, const char *path,
-	                           const char **ret_json, size_t *ret_len);
-	const char *(*get_string)(struct ps_call *call, const struct ps_message *m, const char *path,
-	                          const char *fallback);
+	enum ps_status (*get_json)(struct ps_call *call, const struct ps_message *m,
+	                           const char *path, const char **ret_json, size_t *ret_len);
+	const char *(*get_string)(struct ps_call *call, const struct ps_message *m,
+	                          const char *path, const char *fallback);
 	int64_t (*get_int)(struct ps_call *call, const struct ps_message *m, const char *path,
 	                   int64_t fallback);
 	double (*get_double)(struct ps_call *call, const struct ps_message *m, const char *path,
@@ -389,8 +396,10 @@ struct ps_host {
 	                 const char *text);
 	void (*count)(struct ps_call *call, uint32_t counter, double value);
 	void (*log)(struct ps_call *call, const char *file, int line, int level, const char *text);
-	uint64_t (*later)(struct ps_call *call, struct ps_job *job, const struct ps_message **ret_in);
-	enum ps_status (*complete)(uint64_t token, uint32_t outcome, const struct ps_result *result);
+	uint64_t (*later)(struct ps_call *call, struct ps_job *job,
+	                  const struct ps_message **ret_in);
+	enum ps_status (*complete)(uint64_t token, uint32_t outcome,
+	                           const struct ps_result *result);
 	void (*open_error)(const struct ps_open *open, const char *text);
 	char *(*vprintf)(struct ps_call *call, const char *format, va_list args);
 };
@@ -510,7 +519,7 @@ ps_get_json(struct ps_call *call, const struct ps_message *m, const char *path,
 }
 
 /* Sets or replaces one top-level attribute. `json` must be one valid JSON value, PS_ERROR
- * otherwise and nothing is changed. NULL removes it. [call] */
+ * otherwise and nothing is changed. NULL removes it, here and in ps_set_string(). [call] */
 static inline enum ps_status
 ps_set_json(struct ps_call *call, struct ps_message *m, const char *name, const char *json,
             size_t len)
@@ -636,7 +645,13 @@ static inline enum ps_status
 ps_complete(const struct ps_host *host, uint64_t token, enum ps_outcome outcome,
             const struct ps_result *result)
 {
-	return host->complete(token, (uint32_t)outcome, result);
+	struct ps_result sized;
+
+	if (!result)
+		return host->complete(token, (uint32_t)outcome, NULL);
+	sized = *result;
+	sized.size = (uint32_t)sizeof sized;
+	return host->complete(token, (uint32_t)outcome, &sized);
 }
 
 /* Says why open() fails. [open] */
@@ -648,8 +663,18 @@ ps_open_error(const struct ps_open *open, const char *text)
 
 /* ---- behind the macros --------------------------------------------------------------------- */
 
+#if defined(__has_attribute)
+#if __has_attribute(retain) /* survives -Wl,--gc-sections */
+#define PS__RETAIN , retain
+#endif
+#endif
+#ifndef PS__RETAIN
+#define PS__RETAIN
+#endif
+
 #define PS__MANIFEST(id, text)                                                                     \
-	static const char id[] __attribute__((section(PS_MANIFEST_SECTION), used)) = text;
+	static const char id[]                                                                     \
+	    __attribute__((section(PS_MANIFEST_SECTION), used PS__RETAIN)) = text;
 
 /* The function is pure: it fills the same static descriptor at each call. */
 #define PS__STAGE(stage, version_, summary_, set_form, form, ...)                                  \
@@ -692,20 +717,28 @@ ps_open_error(const struct ps_open *open, const char *text)
 #define PS__OPTION_MEMBER_(ctype, name, ...) ctype name;
 #define PS__OPTION_ROW(stage, item) PS__APPLY(PS__OPTION_ROW_, stage, PS__UNWRAP item)
 #define PS__OPTION_ROW_(stage, ctype, name, type, flags, def, choices, min, max, help)             \
-	{#name, PS_TYPE_##type, flags, (uint32_t)offsetof(struct stage##_options, name), 0,        \
-	 def, choices, (double)(min), (double)(max), help},
+	{ #name,                                                                                   \
+	  type,                                                                                    \
+	  flags,                                                                                   \
+	  (uint32_t)offsetof(struct stage##_options, name),                                        \
+	  0,                                                                                       \
+	  def,                                                                                     \
+	  choices,                                                                                 \
+	  (double)(min),                                                                           \
+	  (double)(max),                                                                           \
+	  help },
 #define PS__OPTION_JSON(stage, item) PS__OPTION_JSON_ item
 #define PS__OPTION_JSON_(ctype, name, type, flags, def, choices, min, max, help)                   \
 	"{\"name\":\"" #name "\",\"type\":\"" #type "\",\"flags\":" PS__FLAG_##flags               \
-	",\"default\":" #def ",\"choices\":" #choices ",\"min\":\"" #min "\",\"max\":\"" #max      \
-	"\",\"help\":" #help "},"
+	    ",\"default\":" #def ",\"choices\":" #choices ",\"min\":\"" #min "\",\"max\":\"" #max  \
+	    "\",\"help\":" #help "},"
 #define PS__FLAG_0u "0"
 #define PS__FLAG_1u "1"
 
 #define PS__COUNTER_ENUM(stage, item) PS__APPLY(PS__COUNTER_ENUM_, stage, PS__UNWRAP item)
 #define PS__COUNTER_ENUM_(stage, name, kind, unit, help) stage##_##name,
 #define PS__COUNTER_ROW(stage, item) PS__COUNTER_ROW_ item
-#define PS__COUNTER_ROW_(name, kind, unit, help) {#name, kind, 0, unit, help},
+#define PS__COUNTER_ROW_(name, kind, unit, help) { #name, kind, 0, unit, help },
 #define PS__COUNTER_JSON(stage, item) PS__COUNTER_JSON_ item
 #define PS__COUNTER_JSON_(name, kind, unit, help)                                                  \
 	"{\"name\":\"" #name "\",\"kind\":\"" #kind "\",\"unit\":" #unit ",\"help\":" #help "},"
