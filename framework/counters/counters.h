@@ -51,12 +51,26 @@ histogram_add(struct histogram *h, uint64_t ns, uint64_t weight)
 
 enum slot_state { SLOT_FREE = 0, SLOT_USED = 1 };
 
+/* A counter or gauge that the plugin declares (PS_COUNTERS). */
+#define COUNTERS_OWN 16u
+enum own_kind { OWN_COUNTER = 1, OWN_GAUGE = 2 }; /* as enum ps_kind */
+struct own_counter {
+	char name[40]; /* "": never used */
+	uint32_t kind;
+	uint32_t reserved;
+	uint64_t bits;  /* of a double */
+	int64_t set_at; /* mono ns: of a gauge, the newest of all workers counts */
+};
+
 /* One for each worker x stage x release; written by that worker only. */
 struct counter_slot {
 	uint32_t state; /* set last, released */
 	uint32_t worker;
+	uint32_t index; /* in segment.slot */
+	uint32_t reserved;
 	char pipeline[64], stage[64], release[24]; /* release: first 16 hex digits */
 	uint64_t value[COUNTER_N];
+	struct own_counter own[COUNTERS_OWN];
 	struct histogram time; /* of a job */
 } __attribute__((aligned(64)));
 
@@ -133,6 +147,12 @@ struct counter_slot *counters_slot(struct segment *segment, uint32_t worker, con
 struct counters_row {
 	char pipeline[64], stage[64], release[24];
 	uint64_t value[COUNTER_N];
+	struct {
+		char name[40];
+		enum own_kind kind;
+		double value;
+		int64_t set_at;
+	} own[COUNTERS_OWN];
 	struct histogram time;
 };
 void counters_sum(const struct segment *segment, struct counters_row **ret_rows,
@@ -140,6 +160,10 @@ void counters_sum(const struct segment *segment, struct counters_row **ret_rows,
 const char *counter_name(enum counter c);
 const char *counter_unit(enum counter c);
 const char *counter_text(enum counter c);
+
+/* Adds to a plugin's counter or sets its gauge. [the owning worker] */
+void counter_own(struct counter_slot *slot, unsigned i, const char *name, enum own_kind kind,
+                 double value);
 
 static inline void
 counter_add(struct counter_slot *slot, enum counter c, uint64_t v)

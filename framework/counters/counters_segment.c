@@ -210,9 +210,41 @@ counters_slot(struct segment *segment, uint32_t worker, const char *pipeline, co
 		return NULL;
 	slot = &segment->slot[i];
 	slot->worker = worker;
+	slot->index = i;
 	memcpy(slot->pipeline, wanted.pipeline, sizeof slot->pipeline);
 	memcpy(slot->stage, wanted.stage, sizeof slot->stage);
 	memcpy(slot->release, wanted.release, sizeof slot->release);
 	__atomic_store_n(&slot->state, SLOT_USED, __ATOMIC_RELEASE);
 	return slot;
+}
+
+static double
+as_double(uint64_t bits)
+{
+	double v;
+
+	memcpy(&v, &bits, sizeof v);
+	return v;
+}
+
+void
+counter_own(struct counter_slot *slot, unsigned i, const char *name, enum own_kind kind,
+            double value)
+{
+	struct own_counter *own;
+	uint64_t bits;
+
+	if (!slot || i >= COUNTERS_OWN)
+		return;
+	own = &slot->own[i];
+	if (kind == OWN_COUNTER)
+		value += as_double(own->bits);
+	memcpy(&bits, &value, sizeof bits);
+	__atomic_store_n(&own->bits, bits, __ATOMIC_RELAXED);
+	if (kind == OWN_GAUGE)
+		__atomic_store_n(&own->set_at, clock_mono(), __ATOMIC_RELAXED);
+	if (own->kind == 0) {
+		copy_name(own->name, sizeof own->name, name);
+		__atomic_store_n(&own->kind, (uint32_t)kind, __ATOMIC_RELEASE);
+	}
 }

@@ -75,6 +75,31 @@ add_values(struct counters_row *row, const struct counter_slot *slot)
 	}
 }
 
+/* Counters add up; of a gauge the newest value counts. */
+static void
+add_own(struct counters_row *row, const struct counter_slot *slot)
+{
+	for (unsigned i = 0; i < COUNTERS_OWN; i++) {
+		const struct own_counter *own = &slot->own[i];
+		uint32_t kind = __atomic_load_n(&own->kind, __ATOMIC_ACQUIRE);
+		int64_t set_at = __atomic_load_n(&own->set_at, __ATOMIC_RELAXED);
+		uint64_t bits = load(&own->bits);
+		double value;
+
+		if (kind == 0)
+			continue;
+		memcpy(&value, &bits, sizeof value);
+		memcpy(row->own[i].name, own->name, sizeof own->name - 1);
+		row->own[i].kind = (enum own_kind)kind;
+		if (kind == OWN_COUNTER) {
+			row->own[i].value += value;
+		} else if (set_at >= row->own[i].set_at) {
+			row->own[i].value = value;
+			row->own[i].set_at = set_at;
+		}
+	}
+}
+
 static void
 add_time(struct histogram *sum, const struct histogram *time)
 {
@@ -109,6 +134,7 @@ counters_sum(const struct segment *segment, struct counters_row **ret_rows, size
 			name_row(row, slot);
 		}
 		add_values(row, slot);
+		add_own(row, slot);
 		add_time(&row->time, &slot->time);
 	}
 	*ret_rows = rows;
