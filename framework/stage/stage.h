@@ -18,33 +18,46 @@
 /* ---- the manifest: read from the ELF section, without running the file ---- */
 
 struct stage_manifest_option {
-	char *name, *type, *fallback, *choices, *help;
-	char *min, *max;
+	char *name, *type; /* "duration" */
+	char *fallback, *choices, *help;
+	char *min, *max; /* as the source has them; NULL without a range */
 	bool required;
 };
+struct stage_manifest_counter {
+	char *name, *kind, *unit, *help; /* kind: "counter", "gauge" */
+};
 struct stage_manifest {
-	char *name, *version, *summary, *form, *threading;
+	char *name, *version, *summary;
+	char *form;      /* "each", "process" */
+	char *threading; /* "reentrant", "per_thread", "serial" */
 	int abi_major, abi_minor;
+	uint64_t features;
 	bool transactional, reads_db;
-	int64_t max_in_flight, max_call;
+	int64_t max_in_flight, max_call; /* -1: an expression that only a compiler can read */
 	char **routes;
 	size_t n_routes;
 	struct stage_manifest_option *options;
 	size_t n_options;
-	char *json; /* the whole, merged, as one object */
+	struct stage_manifest_counter *counters;
+	size_t n_counters;
+	char *json;        /* the whole, tidied, as one object */
 	struct sha256 sum; /* of the file's bytes */
 	int64_t size;
 };
-/* INVALID, each with a text of its own: not an ELF file, another architecture, truncated, no manifest, malformed, ABI. */
+/* INVALID, each with a text of its own: not an ELF file, another architecture, truncated, no
+ * manifest, malformed, ABI. */
 enum status stage_manifest_read(const char *path, struct stage_manifest **ret, struct fault *fault);
 void stage_manifest_free(struct stage_manifest *manifest);
-/* Finds NAME.so in a colon-separated list of folders; caller frees *ret_path. NOT_FOUND names the folders and the nearest plugin. */
-enum status stage_find(const char *plugin_path, const char *plugin, char **ret_path, struct fault *fault);
-/* Owner root or this user, no group or world write on the file and each parent (a sticky folder of root is fine). */
+/* Finds NAME.so in a colon-separated list of folders; caller frees *ret_path. NOT_FOUND names the
+ * folders and the nearest plugin. */
+enum status stage_find(const char *plugin_path, const char *plugin, char **ret_path,
+                       struct fault *fault);
+/* Owner root or this user, no group or world write on the file and each parent (a sticky folder of
+ * root is fine). */
 enum status stage_trust(const char *path, struct fault *fault);
 
-/* Checks a stage's options against the manifest without loading: unknown key with the nearest one, wrong type,
- * range, missing. All problems are appended to report as "file:line: text". */
+/* Checks a stage's options against the manifest without loading: unknown key with the nearest one,
+ * wrong type, range, missing. All problems are appended to report as "file:line: text". */
 enum status stage_check(const struct stage_manifest *manifest, const struct config_stage *stage,
                         struct buf *report, struct fault *fault);
 
@@ -56,19 +69,23 @@ struct stage_spec {
 	const char *pipeline;
 	const struct config_stage *stage;
 	const char *path;      /* of the .so */
-	const char *state_dir; /* the bytes are copied to state_dir/plugins/<sha256>/NAME.so and loaded from there; NULL: loaded in place */
+	const char *state_dir; /* the bytes are copied to state_dir/plugins/<sha256>/NAME.so and
+	                          loaded from there; NULL: loaded in place */
 	bool strict;           /* refuse what stage_trust refuses; false: warn */
 	uint32_t workers;      /* highest worker index + 1 */
 };
 /* Manifest, trust, copy, dlopen, descriptor checks, options, the plugin's open(). */
-enum status stage_open(const struct stage_spec *spec, struct release **ret_release, struct fault *fault);
+enum status stage_open(const struct stage_spec *spec, struct release **ret_release,
+                       struct fault *fault);
 /* After every worker has called stage_thread_fini: quiesce, close. Code stays mapped. */
 void stage_close(struct release *release);
 
-const char *release_id(const struct release *release);     /* 16 hex digits of sha256(.so) xor sha256(options) */
+const char *release_id(
+    const struct release *release); /* 16 hex digits of sha256(.so) xor sha256(options) */
 const char *release_pipeline(const struct release *release);
 const char *release_stage(const struct release *release);
-const struct ps_stage *release_descriptor(const struct release *release); /* zero-filled beyond the plugin's size */
+const struct ps_stage *release_descriptor(
+    const struct release *release); /* zero-filled beyond the plugin's size */
 bool release_has_route(const struct release *release, const char *route);
 const char *release_default_route(const struct release *release);
 
@@ -80,8 +97,8 @@ void stage_thread_fini(struct release *release, uint32_t worker);
 struct stage_call;
 struct stage_job;
 
-/* What the caller lends; members may be NULL (no database, no large bodies). All are called on the worker's
- * thread, inside stage_call(). */
+/* What the caller lends; members may be NULL (no database, no large bodies). All are called on the
+ * worker's thread, inside stage_call(). */
 struct stage_hooks {
 	struct pg_conn *(*db)(void *data);
 	struct pg_conn *(*db_read)(void *data);
@@ -94,16 +111,20 @@ struct stage_hooks {
 	void *data;
 };
 
-/* A job as it goes through calls: the caller's storage. `in` is what the stage reads; after the call
- * `out` is what it left, and `changed` says whether they differ. */
+/* A job as it goes through calls: the caller's storage. `in` is what the stage reads; after the
+ * call `out` is what it left, and `changed` says whether they differ. */
 struct stage_job {
-	struct ps_job ps; /* filled by stage_call from what is below, outcome and texts read by the caller after */
+	struct ps_job ps; /* filled by stage_call from what is below, outcome and texts read by the
+	                     caller after */
 	struct ps_message in, out;
 	bool changed;
-	bool body_absent;  /* in.body is not here though in.body_len > 0: the body hook fetches it */
-	uint64_t token;    /* LATER */
-	bool skipped;      /* the host is stopping: the plugin never saw this job, whose outcome is UNSET */
-	void *user;        /* the caller's */
+	bool body_absent; /* in.body is not here though in.body_len > 0: the body hook fetches it */
+	uint64_t token;   /* LATER */
+	bool skipped; /* the host is stopping: the plugin never saw this job, whose outcome is UNSET
+	               */
+	const char
+	    *set;   /* the attributes that a setter left in out: they need no check. stage/'s own */
+	void *user; /* the caller's */
 };
 
 struct stage_call {
@@ -112,19 +133,19 @@ struct stage_call {
 	uint32_t worker;
 	struct arena *arena;
 	const struct stage_hooks *hooks;
-	struct counter_slot *slot;     /* NULL: not counted */
-	struct recorder_line *line;    /* NULL: not recorded */
-	const uint8_t *lease;          /* 16 bytes, for the recorder; NULL */
+	struct counter_slot *slot;  /* NULL: not counted */
+	struct recorder_line *line; /* NULL: not recorded */
+	const uint8_t *lease;       /* 16 bytes, for the recorder; NULL */
 	int32_t lane;
-	int64_t deadline;              /* mono ns; INT64_MAX: none */
+	int64_t deadline; /* mono ns; INT64_MAX: none */
 	struct stage_job **jobs;
 	size_t n;
 	struct stage_completions *completions; /* where LATER results go; NULL: LATER is refused */
 	uint64_t id;
 };
-/* Runs process() or each() once over the jobs (the caller has cut them to descriptor.max_call), timed and
- * counted. Each job ends with an outcome: UNSET and undeclared routes become RETRY with the codes
- * NO_OUTCOME and BAD_ROUTE, FAIL and RETRY without a code get STAGE_FAILED. */
+/* Runs process() or each() once over the jobs (the caller has cut them to descriptor.max_call),
+ * timed and counted. Each job ends with an outcome: UNSET and undeclared routes become RETRY with
+ * the codes NO_OUTCOME and BAD_ROUTE, FAIL and RETRY without a code get STAGE_FAILED. */
 void stage_call_run(struct stage_call *call);
 
 /* ---- LATER ---- */
@@ -135,25 +156,47 @@ struct stage_completion {
 	uint64_t token;
 	void *user; /* stage_job.user when ps_later() was called */
 	enum ps_outcome outcome;
-	struct ps_result result; /* strings are the completion's */
-	const struct ps_message *in; /* the copy of the input */
+	struct ps_result result;          /* strings are the completion's */
+	const struct ps_message *in;      /* the copy of the input */
 	int64_t started_at, completed_at; /* mono ns */
 	struct list node;
 };
 /* wake(data) is called, from any thread and under no lock, when the first completion arrives. */
 struct stage_completions *stage_completions_create(void (*wake)(void *data), void *data);
-void stage_completions_destroy(struct stage_completions *completions); /* gives up what is still out */
-struct stage_completion *stage_completions_pop(struct stage_completions *completions); /* NULL: none */
+void stage_completions_destroy(
+    struct stage_completions *completions); /* gives up what is still out */
+struct stage_completion *stage_completions_pop(
+    struct stage_completions *completions); /* NULL: none */
 void stage_completion_free(struct stage_completion *completion);
 size_t stage_completions_out(struct stage_completions *completions); /* tokens out */
-/* Gives a token up: cancel() of the plugin is called, a later complete() is PS_STALE. False: it has completed meanwhile. */
+/* Gives a token up: cancel() of the plugin is called, a later complete() is PS_STALE. False: it has
+ * completed meanwhile. */
 bool stage_later_cancel(uint64_t token);
 
 /* ---- JSON of attributes, without a parser's tree ---- */
 
-/* Checks that it is one JSON object, depth <= 64, numbers finite, no \u0000; the fault has the offset. */
+#define ATTRIBUTES_MOST ((size_t)1 << 20) /* bytes */
+#define ATTRIBUTES_DEPTH 64u              /* the object itself is level 1 */
+
+/* Checks that it is one JSON object of at most 1 MiB, depth <= 64, numbers finite, UTF-8, no
+ * \u0000; the fault has the offset. A name may stand twice: the last counts, as in jsonb. [any] */
 enum status attributes_check(const char *json, size_t len, struct fault *fault);
-/* A slice of the value at a dotted path; NOT_FOUND. */
-enum status attributes_get(const char *json, size_t len, const char *path, const char **ret_value, size_t *ret_len);
+/* The same for one value that is to become a member. [any] */
+enum status attributes_check_value(const char *json, size_t len, struct fault *fault);
+/* A slice of the value at a dotted path ("tags.0"), of checked attributes; NOT_FOUND. [any] */
+enum status attributes_get(const char *json, size_t len, const char *path, const char **ret_value,
+                           size_t *ret_len);
+/* Attributes with one top-level member set, or removed when value is NULL, in new memory of the
+ * arena, NUL-terminated. INVALID, LIMIT: nothing is written. [the arena's thread] */
+enum status attributes_set(struct arena *arena, const char *json, size_t len, const char *name,
+                           const char *value, size_t value_len, const char **ret_json,
+                           size_t *ret_len, struct fault *fault);
+/* A string's slice, quotes included, as text: at most `len` bytes are written, no NUL. [any] */
+size_t attributes_unescape(const char *value, size_t len, char *out);
+/* Text as a quoted string, invalid UTF-8 as U+FFFD: at most 6 * len + 2 bytes, no NUL. [any] */
+size_t attributes_quote(const char *text, size_t len, char *out);
+/* False: the slice is no number, or not one of that type. [any] */
+bool attributes_int(const char *value, size_t len, int64_t *ret);
+bool attributes_double(const char *value, size_t len, double *ret);
 
 #endif

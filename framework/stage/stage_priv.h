@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * stage_priv.h - what the files of stage/ share and nobody else sees.
+ */
+#ifndef PENSTOCK_STAGE_PRIV_H
+#define PENSTOCK_STAGE_PRIV_H
+
+#include "stage/stage.h"
+
+#include <pthread.h>
+
+#define STAGE_COUNTERS 16u       /* most a plugin may declare */
+#define STAGE_MESSAGE_MOST 2048u /* bytes of an outcome's message */
+#define STAGE_CODE_MOST 64u      /* bytes of an outcome's code */
+#define STAGE_PLUGIN_MOST ((size_t)256 << 20)
+#define STAGE_MANIFEST_MOST ((size_t)256 << 10)
+#define STAGE_FEATURES UINT64_C(0) /* the optional parts of the ABI that this host has */
+#define BODY_MOST ((size_t)64 << 20)
+
+/* ---- the file ---- */
+
+/* The section's bytes inside of `file`; every offset is checked. stage_elf.c */
+enum status stage_elf_section(const void *file, size_t size, const char *name, const char **ret,
+                              size_t *ret_size, struct fault *fault);
+/* From the bytes of a file. stage_manifest.c */
+enum status stage_manifest_parse(const char *path, const void *file, size_t size,
+                                 struct stage_manifest **ret, struct fault *fault);
+/* Appends the bytes of an open file. */
+enum status stage_file_read(int fd, const char *path, struct buf *ret, struct fault *fault);
+/* "a, b,c" to a list of words; blanks around them and empty ones fall away. */
+void stage_split(const char *text, char ***ret_words, size_t *ret_n);
+void stage_split_free(char **words, size_t n);
+/* A constant as C writes it: 64, 0x40, 1 << 6, 64 * 1024, (1u << 20), 0.5. False: another. */
+bool stage_constant(const char *text, double *ret);
+/* Opens for reading; with `strict` refuses what stage_trust() refuses, else logs a warning. */
+enum status stage_trust_open(const char *path, bool strict, int *ret_fd, struct fault *fault);
+
+/* ---- options ---- */
+
+/* What a table row and a line of configuration make: one value of the row's type. */
+struct option_value {
+	bool boolean;
+	int64_t integer; /* also enum, duration (ms), size */
+	double number;
+	char *text; /* string, path, secret; the caller frees */
+	struct {
+		char **items;
+		size_t n;
+	} list;
+};
+/* `given` NULL: the default. secrets: false leaves their files alone. */
+enum status option_read(const struct ps_option *row, const struct config_option *given,
+                        bool secrets, struct option_value *ret, struct fault *fault);
+void option_value_done(struct option_value *value);
+const char *option_type_name(uint32_t type); /* "duration"; "?" */
+/* 0: none of this name, which may carry PS_TYPE_. */
+uint32_t option_type_of(const char *name);
+/* Rows of a manifest as the table has them; names point into the manifest. The caller frees. */
+struct ps_option *stage_manifest_rows(const struct stage_manifest *manifest);
+/* Unknown keys, wrong types, ranges, what is missing: a line each. Returns the number of problems;
+ * the fault has the first. */
+size_t options_check(const char *plugin, const struct ps_option *rows, size_t n,
+                     const struct config_stage *stage, bool secrets, struct buf *report,
+                     struct fault *fault);
+size_t option_size(uint32_t type); /* bytes in the plugin's struct */
+/* A struct of `size` bytes filled by the table; *ret_keep is what it points to. */
+enum status options_fill(const struct ps_option *rows, size_t n, size_t size,
+                         const struct config_stage *stage, void **ret_options,
+                         struct option_value **ret_keep, struct fault *fault);
+
+/* ---- a release ---- */
+
+#define LOG_SITES 64u
+
+struct log_site {
+	const char *file;
+	int line;
+	uint32_t n, dropped;
+	int64_t since;
+};
+
+/* What a worker keeps of a release: touched by that worker's thread only. */
+struct release_worker {
+	bool ready;
+	void *instance; /* of a per-thread stage, else the release's */
+	void *thread;
+	struct ps_job *jobs; /* what a call lends to the plugin, used again by the next */
+	size_t jobs_room;
+	int64_t mean_ns; /* of a job; decides whether each is timed */
+	uint64_t sample; /* state of the generator that picks jobs to time */
+	struct log_site sites[LOG_SITES];
+} __attribute__((aligned(64)));
+
+struct release {
+	char id[17];
+	char *pipeline, *stage;
+	char *path; /* of the file that was loaded */
+	void *handle;
+	struct ps_stage d;
+	struct ps_option *options;
+	size_t n_options;
+	struct ps_counter counters[STAGE_COUNTERS];
+	size_t n_counters;
+	char **routes;
+	size_t n_routes;
+	void *option_struct;
+	struct option_value *option_values;
+	void *instance; /* NULL for per-thread ones */
+	pthread_mutex_t serial;
+	struct release_worker *workers;
+	uint32_t n_workers;
+	uint32_t number;        /* of all that this process opened: the head of its tokens */
+	uint64_t out;           /* tokens that the plugin holds; under the registry's lock */
+	_Atomic uint64_t stale; /* refused completions that no worker has counted yet */
+	struct list node;       /* of all releases; under the registry's lock */
+};
+
+/* Copies what the plugin returned, checked against the ABI and its manifest. stage_descriptor.c */
+enum status stage_descriptor_read(const struct ps_stage *from,
+                                  const struct stage_manifest *manifest, struct release *release,
+                                  struct fault *fault);
+/* open() of the plugin. */
+enum status stage_instance_open(struct release *release, void **ret_instance, struct fault *fault);
+
+/* ---- a call ---- */
+
+extern const struct ps_host stage_host; /* stage_host.c */
+
+/* Beside struct stage_call while it runs. */
+struct running {
+	struct stage_call *call;
+	struct release_worker *worker;
+	struct ps_call ps;
+	int64_t began;    /* mono ns */
+	int64_t db_since; /* first use of a lent connection; 0: none */
+	int code;         /* that process() returned */
+	uint64_t bytes_in, bytes_out;
+	uint64_t breaches;
+	uint64_t ended[PS_LATER + 1]; /* jobs by outcome */
+};
+
+/* Outcome texts made fit for a row: codes of [A-Z0-9_], messages of UTF-8 without control bytes,
+ * both cut to their most. Return the bytes written without the NUL; out has room for
+ * STAGE_CODE_MOST + 1, and for 3 * STAGE_MESSAGE_MOST + 1. stage_host.c */
+size_t stage_clean_code(const char *code, char *out);
+size_t stage_clean_message(const char *message, char *out);
+bool stage_outcome_known(uint32_t outcome); /* one that a plugin may choose, LATER included */
+enum counter stage_outcome_counter(uint32_t outcome);
+void stage_open_error(const struct ps_open *open, const char *text); /* stage_open.c */
+
+/* ---- LATER ---- */
+
+uint64_t later_take(struct running *running, struct stage_job *job,
+                    const struct ps_message **ret_in);
+/* Takes a token back whose job ended otherwise, also when it has completed meanwhile. */
+void later_revoke(struct stage_completions *completions, uint64_t token);
+enum ps_status later_complete(uint64_t token, uint32_t outcome, const struct ps_result *result);
+void later_register(struct release *release);
+void later_unregister(struct release *release); /* tokens that are still out become nobody's */
+
+#endif
