@@ -96,8 +96,9 @@ SQL_FILES    := $(sort $(wildcard framework/sql/*.sql framework/sql/api/*.sql mi
 PLUGINS      := $(sort $(filter-out template,$(patsubst plugins/%/plugin.mk,%,\
                 $(wildcard plugins/*/plugin.mk))))
 SUPPORT_SRCS := $(sort $(wildcard tests/support/*.c))
-STAGE_SRCS   := $(sort $(wildcard $(foreach d,zoo stages,tests/support/$(d)/*.c \
-                tests/support/$(d)/*.cc)))
+STAGE_SRCS   := $(sort $(wildcard tests/support/stages/*.c tests/support/stages/*.cc))
+ZOO          := $(shell sed -n 's/^ZOO_[A-Z]*.\([a-z_]*\),.*/\1/p' tests/support/zoo/zoo.def \
+                2> /dev/null)
 UNIT_SRCS    := $(sort $(wildcard tests/unit/*/test_*.c))
 DB_SRCS      := $(sort $(wildcard tests/db/test_*.c))
 BENCH_SRCS   := $(sort $(wildcard bench/*.c))
@@ -112,7 +113,8 @@ CORE_OBJS  := $(CORE_SRCS:%.c=$(OUT)/obj/%.o) $(OUT)/obj/gen/sql_text.o
 MAIN_OBJ   := $(MAIN_SRC:%.c=$(OUT)/obj/%.o)
 SUPPORT_OBJS := $(SUPPORT_SRCS:%.c=$(OUT)/obj/%.o)
 PLUGIN_SOS := $(PLUGINS:%=$(OUT)/plugins/%.so)
-STAGE_SOS  := $(foreach s,$(STAGE_SRCS),$(OUT)/test/stages/$(basename $(notdir $(s))).so)
+STAGE_SOS  := $(foreach s,$(STAGE_SRCS),$(OUT)/test/stages/$(basename $(notdir $(s))).so) \
+              $(ZOO:%=$(OUT)/test/stages/zoo_%.so)
 UNIT_BINS  := $(UNIT_SRCS:tests/%.c=$(OUT)/test/%)
 DB_BINS    := $(DB_SRCS:tests/%.c=$(OUT)/test/%)
 BENCH_BINS := $(BENCH_SRCS:bench/%.c=$(OUT)/bench/%)
@@ -350,11 +352,19 @@ $(UNIT_BINS) $(DB_BINS): $(OUT)/test/%: $(OUT)/obj/tests/%.o $(SUPPORT) $(LIB)
 	$(say) LINK $@
 	$(Q)$(CC) $(CORE_LDFLAGS) -o $@ $< $(SUPPORT) $(LIB) -lcmocka $(CORE_LIBS)
 
-# Sample stages are one file each. A misbehaving one may need odd flags: tests/support/zoo/flags.mk
-# sets them per target, as in $(OUT)/test/stages/execstack.so: STAGE_LDFLAGS = -Wl,-z,execstack
+# Sample stages are one file each. The misbehaving ones are all zoo.c, built once for each name in
+# zoo.def with -DZOO_name. One may need odd flags: flags.mk beside them sets them per target, as in
+# $(OUT)/test/stages/zoo_execstack.so: STAGE_LDFLAGS = -Wl,-z,execstack
 STAGE_CFLAGS  :=
 STAGE_LDFLAGS :=
 -include $(wildcard tests/support/zoo/flags.mk tests/support/stages/flags.mk)
+
+$(ZOO:%=$(OUT)/test/stages/zoo_%.so): $(OUT)/test/stages/zoo_%.so: tests/support/zoo/zoo.c \
+		framework/penstock.h $(OUT)/obj/flags $(wildcard tests/support/zoo/flags.mk)
+	@mkdir -p $(@D)
+	$(say) STAGE $@
+	$(Q)$(CC) $(C_STD) -D_GNU_SOURCE= $(filter-out -MMD -MP,$(PLUGIN_CFLAGS)) -DZOO_$* $(STAGE_CFLAGS) \
+		-shared $(VARIANT_L) -o $@ $< $(STAGE_LDFLAGS)
 
 # $(call stage_rule,source)
 define stage_rule

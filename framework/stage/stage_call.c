@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * stage_call.c - run a plugin once over the jobs of a call, timed and counted.
+ *
+ * The recorder line is written before plugin code is entered, so that a crash
+ * is charged to the right stage. Whatever the plugin leaves behind, each job
+ * ends with an outcome that can be stored.
+ *
+ * Note on time: the CPU clock costs a microsecond and is read twice a call.
+ * Jobs of the each() form are timed one by one while a job takes longer than
+ * TIME_EACH on average; below that one of SAMPLE is timed and counts for all.
+ */
+#include "stage/stage_priv.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TIME_EACH 10000 /* ns */
+#define SAMPLE 16u
+
+/* ---- before ---- */
+
+static void
+prepare_job(struct stage_job *job, struct ps_job *lent, struct running *running)
+{
+	job->in.host_data = job;
+	job->out = job->in;
+	job->changed = job->skipped = false;
+	job->token = 0;
+	job->set = job->in.attributes;
+	running->bytes_in += job->in.attributes_len + job->in.body_len;
+	*lent = (struct ps_job){
+		.id = job->ps.id,
+		.attempt = job->ps.attempt,
+		.max_attempts = job->ps.max_attempts,
+		.in = &job->in,
+		.out = &job->out,
+		.delay_ms = -1,
+		.host_data = job,
+	};
+}
+
+static void
+prepare(struct running *running)
+{
+	struct stage_call *call = running->call;
+	struct release_worker *w = running->worker;
+
+	if (w->jobs_room < call->n) {
+		w->jobs_room = call->n < 256 ? 256 : call->n;
+		w->jobs = mem_array(w->jobs, w->jobs_room, sizeof *w->jobs);
+	}
+	for (size_t i = 0; i < call->n; i++)
+		prepare_job(call->jobs[i], &w->jobs[i], running);
+	running->ps = (struct ps_call){
+		.host = &stage_host,
+		.instance = w->instance,
+		.thread = w->thread,
+		.options = call->release->option_struct,
+		.pipeline = call->release->pipeline,
+		.stage = call->release->stage,
+		.id = call->id,
+		.jobs = w->jobs,
+		.job_size = sizeof *w->jobs,
+		.n = (uint32_t)call->n,
+		.host_data = running,
+	};
+}
+
+/* Relaxed stores: the reader is the supervisor after our death, or a watchdog that may be late. */
+static void
+record(const struct running *running, int64_t now)
+{
+	const struct stage_call *call = running->call;
+	struct recorder_line *line = call->line;
+
+	if (!line)
+		return;
+	if (call->lease)
+		memcpy(line->lease, call->lease, sizeof line->lease);
+	__atomic_store_n(&line->lane, call->lane, __ATOMIC_RELAXED);
+	__atomic_store_n(&line->slot, call->slot ? call->slot->index : UINT32_MAX,
+	                 __ATOMIC_RELAXED);
+	__atomic_store_n(&line->job, call->jobs[0]->ps.id, __ATOMIC_RELAXED);
+	__atomic_store_n(&line->entered_at, now, __ATOMIC_RELAXED);
+	__atomic_store_n(&line->n, (uint32_t)call->n, __ATOMIC_RELAXED);
+	__atomic_store_n(&line->exact, call->release->d.each || call->n == 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&line->call, call->id ? call->id : 1, __ATOMIC_RELEASE);
+}
+
+/* ---- the plugin's code ---- */
+
+static void
+run_process(struct running *running)
+{
+	const struct ps_stage *d = &running->call->release->d;
+
+	running->code = d->process(running->worker->instance, running->worker->thread,
+	                           &running->ps);
+}
+
+/* What each() returned wins over what it said before by another function. */
+static void
+run_one(struct running *running, uint32_t i)
+{
+	struct ps_job *job = &running->worker->jobs[i];
+	struct recorder_line *line = running->call->line;
+	uint32_t outcome;
+
+	running->ps.current = i;
+	if (line)
+		__atomic_store_n(&line->job, job->id, __ATOMIC_RELAXED);
+	outcome = (uint32_t)running->call->release->d.each(&running->ps, job->in, job->out);
+	if (outcome == job->outcome)
+		return;
+	job->outcome = outcome;
+	job->delay_ms = -1;
+	job->code = job->message = NULL;
+}
+
+static bool
+stopping(const struct running *running)
+{
+	const struct stage_hooks *hooks = running->call->hooks;
+
+	return hooks && hooks->stopping && hooks->stopping(hooks->data);
+}
+
+static void
+count_time(const struct running *running, int64_t from, int64_t to, uint64_t weight)
+{
+	if (running->call->slot)
+		histogram_add(&running->call->slot->time, to > from ? (uint64_t)(to - from) : 0,
+		              weight);
+}
+
+/* Each returns how many jobs the plugin has seen. */
+
+static size_t
+run_timed(struct running *running)
+{
+	int64_t from = running->began, to;
+	size_t i;
+
+	for (i = 0; i < running->call->n; i++) {
+		if (i > 0 && stopping(running))
+			break;
+		run_one(running, (uint32_t)i);
+		to = clock_mono();
+		if (running->worker->jobs[i].outcome != PS_LATER)
+			count_time(running, from, to, 1);
+		from = to;
+	}
+	return i;
+}
+
+static size_t
+run_sampled(struct running *running)
+{
+	struct release_worker *w = running->worker;
+	size_t n = running->call->n, i = 0;
+
+	while (i < n) {
+		size_t group = n - i < SAMPLE ? n - i : SAMPLE, pick;
+
+		w->sample = splitmix64(w->sample);
+		pick = i + w->sample % group;
+		for (size_t end = i + group; i < end; i++) {
+			int64_t from = 0;
+
+			if (i > 0 && stopping(running))
+				return i;
+			if (i == pick)
+				from = clock_mono();
+			run_one(running, (uint32_t)i);
+			if (i == pick && w->jobs[i].outcome != PS_LATER)
+				count_time(running, from, clock_mono(), group);
+		}
+	}
+	return n;
+}
+
+static size_t
+run_each(struct running *running)
+{
+	if (running->call->n == 1) {
+		run_one(running, 0);
+		return 1;
+	}
+	return running->worker->mean_ns > TIME_EACH ? run_timed(running) : run_sampled(running);
+}
+
+/* ---- after ---- */
+
+static void
+turn_into_retry(struct ps_job *job, const char *code, const char *message)
+{
+	job->outcome = PS_RETRY;
+	job->delay_ms = -1;
+	job->code = code;
+	job->message = message;
+}
+
+/* What a plugin put into `out` by itself, past the setters, is checked like any stranger's. */
+static void
+judge_output(struct running *running, struct stage_job *job, struct ps_job *lent)
+{
+	struct fault fault = { 0 };
+	const struct ps_message *out = &job->out;
+
+	job->changed = out->attributes != job->in.attributes ||
+	               out->attributes_len != job->in.attributes_len || out->body != job->in.body ||
+	               out->body_len != job->in.body_len;
+	if (!job->changed)
+		return;
+	if (out->attributes != job->set &&
+	    (!out->attributes ||
+	     attributes_check(out->attributes, out->attributes_len, &fault) != OK)) {
+		const char *text = fault.text[0] ? fault.text : "the stage left no attributes";
+
+		turn_into_retry(lent, "BAD_ATTRIBUTES",
+		                arena_dupn(running->call->arena, text, strlen(text)));
+	} else if (out->body_len > BODY_MOST) {
+		turn_into_retry(lent, "BODY_TOO_LARGE", "the stage left more than 64 MiB");
+	}
+}
+
+static const char *
+format_text(struct arena *arena, const char *format, ...)
+{
+	va_list args;
+	char *text;
+
+	va_start(args, format);
+	text = arena_vprintf(arena, format, args);
+	va_end(args);
+	return text;
+}
+
+/* The outcomes that a plugin cannot choose, or chose badly. */
+static void
+judge_outcome(struct running *running, struct stage_job *job, struct ps_job *lent)
+{
+	struct arena *arena = running->call->arena;
+
+	if (lent->outcome == PS_UNSET && running->code != 0) {
+		turn_into_retry(lent, "STAGE_FAILED",
+		                format_text(arena, "process() returned %d", running->code));
+	} else if (!stage_outcome_known(lent->outcome) ||
+	           (lent->outcome == PS_LATER && job->token == 0)) {
+		turn_into_retry(lent, "NO_OUTCOME",
+		                format_text(arena, "the stage left the outcome %u%s", lent->outcome,
+		                            lent->outcome == PS_LATER ? " without a token" : ""));
+		running->breaches++;
+	} else if (lent->outcome == PS_DONE && lent->route &&
+	           !release_has_route(running->call->release, lent->route)) {
+		turn_into_retry(
+		    lent, "BAD_ROUTE",
+		    format_text(arena, "the stage took the undeclared route '%s'", lent->route));
+	}
+}
+
+static void
+clean_texts(struct arena *arena, struct ps_job *lent)
+{
+	char code[STAGE_CODE_MOST + 1], message[3 * STAGE_MESSAGE_MOST + 1];
+	size_t n;
+
+	n = lent->code ? stage_clean_code(lent->code, code) : 0;
+	if (n > 0)
+		lent->code = arena_dupn(arena, code, n);
+	else
+		lent->code = lent->outcome == PS_DISCARD ? NULL : "STAGE_FAILED";
+	n = lent->message ? stage_clean_message(lent->message, message) : 0;
+	lent->message = n > 0 ? arena_dupn(arena, message, n) : NULL;
+}
+
+static void
+finish_job(struct running *running, struct stage_job *job, struct ps_job *lent)
+{
+	judge_outcome(running, job, lent);
+	if (lent->outcome == PS_DONE)
+		judge_output(running, job, lent);
+	if (job->token != 0 && lent->outcome != PS_LATER) {
+		later_revoke(running->call->completions, job->token);
+		job->token = 0;
+	}
+	switch (lent->outcome) {
+	case PS_DONE:
+		if (job->changed)
+			running->bytes_out += job->out.attributes_len + job->out.body_len;
+		break;
+	case PS_RETRY:
+	case PS_FAIL:
+	case PS_DISCARD: clean_texts(running->call->arena, lent); break;
+	default: break;
+	}
+	if (lent->outcome != PS_DONE) {
+		lent->route = NULL;
+		job->changed = false;
+		job->out = job->in;
+	}
+	running->ended[lent->outcome]++;
+	job->ps = *lent;
+}
+
+/* The host is stopping: these go back as they came. */
+static void
+skip_job(struct stage_job *job)
+{
+	job->skipped = true;
+	job->ps.outcome = PS_UNSET;
+	job->ps.route = job->ps.code = job->ps.message = NULL;
+	job->ps.delay_ms = -1;
+}
+
+static void
+count_call(struct running *running, size_t seen, int64_t wall)
+{
+	struct counter_slot *slot = running->call->slot;
+	struct release *r = running->call->release;
+	size_t timed = seen - running->ended[PS_LATER];
+
+	if (seen > 0)
+		running->worker->mean_ns = (3 * running->worker->mean_ns + wall / (int64_t)seen) /
+		                           4;
+	if (!slot)
+		return;
+	counter_add(slot, COUNTER_calls, 1);
+	counter_add(slot, COUNTER_jobs, seen);
+	counter_add(slot, COUNTER_wall_ns, (uint64_t)wall);
+	counter_add(slot, COUNTER_bytes_in, running->bytes_in);
+	counter_add(slot, COUNTER_bytes_out, running->bytes_out);
+	counter_add(slot, COUNTER_unset, running->breaches);
+	for (uint32_t o = PS_DONE; o <= PS_LATER; o++)
+		if (running->ended[o] > 0)
+			counter_add(slot, stage_outcome_counter(o), running->ended[o]);
+	if (atomic_load_explicit(&r->stale, memory_order_relaxed) > 0)
+		counter_add(slot, COUNTER_stale,
+		            atomic_exchange_explicit(&r->stale, 0, memory_order_relaxed));
+	if ((uint64_t)wall > slot->value[COUNTER_longest_ns]) {
+		__atomic_store_n(&slot->value[COUNTER_longest_ns], (uint64_t)wall,
+		                 __ATOMIC_RELAXED);
+		__atomic_store_n(&slot->value[COUNTER_longest_job],
+		                 (uint64_t)running->call->jobs[0]->ps.id, __ATOMIC_RELAXED);
+	}
+	if ((r->d.process || running->call->n == 1) && timed > 0)
+		histogram_add(&slot->time, (uint64_t)wall / seen, timed);
+}
+
+/* ---- the whole ---- */
+
+/* The three clocks of a call: read in this order before and in the other after. */
+struct meter {
+	uint64_t allocated, freed;
+	int64_t cpu;
+};
+
+static void
+meter_read(struct meter *m)
+{
+	memory_thread_bytes(&m->allocated, &m->freed);
+	m->cpu = clock_cpu();
+}
+
+static void
+count_meter(struct counter_slot *slot, const struct meter *from, const struct meter *to)
+{
+	counter_add(slot, COUNTER_cpu_ns,
+	            to->cpu > from->cpu ? (uint64_t)(to->cpu - from->cpu) : 0);
+	counter_add(slot, COUNTER_allocated, to->allocated - from->allocated);
+	counter_add(slot, COUNTER_freed, to->freed - from->freed);
+}
+
+void
+stage_call_run(struct stage_call *call)
+{
+	struct release *r = call->release;
+	struct running running = { .call = call, .worker = &r->workers[call->worker] };
+	struct meter before, after;
+	int64_t ended;
+	size_t seen;
+
+	check(call->worker < r->n_workers && running.worker->ready);
+	if (call->n == 0)
+		return;
+	prepare(&running);
+	if (r->d.threading == PS_SERIAL)
+		pthread_mutex_lock(&r->serial);
+	if (call->slot)
+		meter_read(&before);
+	running.began = clock_mono();
+	record(&running, running.began);
+
+	seen = call->n;
+	if (r->d.each)
+		seen = run_each(&running);
+	else
+		run_process(&running);
+
+	if (call->line)
+		__atomic_store_n(&call->line->call, 0, __ATOMIC_RELEASE);
+	ended = clock_mono();
+	if (call->slot) {
+		meter_read(&after);
+		count_meter(call->slot, &before, &after);
+		if (running.db_since)
+			counter_add(call->slot, COUNTER_db_ns,
+			            (uint64_t)(ended - running.db_since));
+	}
+	if (r->d.threading == PS_SERIAL)
+		pthread_mutex_unlock(&r->serial);
+
+	for (size_t i = 0; i < seen; i++)
+		finish_job(&running, call->jobs[i], &running.worker->jobs[i]);
+	for (size_t i = seen; i < call->n; i++)
+		skip_job(call->jobs[i]);
+	count_call(&running, seen, ended > running.began ? ended - running.began : 0);
+}

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# A stage that talks to the database includes libpq's own header.
+$(OUT)/test/stages/insert.so: STAGE_CFLAGS = $(shell pkg-config --cflags libpq)
+$(OUT)/test/stages/insert.so: STAGE_LDFLAGS = $(shell pkg-config --libs libpq)
