@@ -1,0 +1,136 @@
+-- SPDX-License-Identifier: BSD-2-Clause
+-- Enqueue: what applications call, inside their own transaction. plpgsql, so that plans are cached.
+
+create or replace function penstock.find_pipeline(p_name text, out pipeline int, out lane int)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+	select p.id, l.id into pipeline, lane
+	from penstock.pipeline p join penstock.lane l on l.pipeline = p.id and l.position = 0
+	where p.name = p_name;
+	if lane is null then
+		raise exception 'there is no pipeline ''%''', coalesce(p_name, 'null')
+			using errcode = 'PS003',
+			      hint = 'A pipeline is known once a host that has it was started. Known: ' ||
+			             coalesce((select string_agg(name, ', ' order by name) from penstock.pipeline), 'none') || '.';
+	end if;
+end $$;
+
+-- The arguments that both forms share; answers the priority as it is stored.
+create or replace function penstock.check_arguments(p_priority int, p_run_at timestamptz) returns smallint
+language plpgsql immutable as $$
+begin
+	if p_priority is null or p_priority not between -32768 and 32767 then
+		raise exception 'priority must be -32768 to 32767, not %', coalesce(p_priority::text, 'null') using errcode = 'PS004';
+	end if;
+	if not isfinite(p_run_at) then
+		raise exception 'run_at must be a finite time' using errcode = 'PS004';
+	end if;
+	return p_priority;
+end $$;
+
+-- Refuses a message that could not be processed, and says how large a good one is.
+create or replace function penstock.check_message(p_attributes json, p_body bytea) returns bigint
+language plpgsql immutable as $$
+declare
+	v_attributes bigint := octet_length(p_attributes::text);
+	v_body bigint := coalesce(octet_length(p_body), 0);
+begin
+	if p_attributes is null or json_typeof(p_attributes) <> 'object' then
+		raise exception 'attributes must be a JSON object, not %', coalesce(json_typeof(p_attributes), 'null')
+			using errcode = 'PS004', hint = 'Put the value into an object: {"value": ...}.';
+	end if;
+	if v_attributes > 1048576 then
+		raise exception 'attributes are too large: % bytes, at most 1048576', v_attributes
+			using errcode = 'PS004', hint = 'Put large content into the body.';
+	end if;
+	if v_body > 67108864 then
+		raise exception 'the body is too large: % bytes, at most 67108864', v_body
+			using errcode = 'PS004', hint = 'Put the content into a store of its own and its place into the attributes.';
+	end if;
+	return v_attributes + v_body;
+end $$;
+
+-- Wakes a sleeping host, only where one asked for it: NOTIFY takes a lock over the whole cluster at commit.
+create or replace function penstock.ring(p_lane int, p_but bigint default 0) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+	if exists (select from penstock.doorbell d where d.lane = p_lane and d.host <> p_but) then
+		perform pg_notify('penstock', p_lane::text);
+	end if;
+end $$;
+
+create or replace function penstock.put_set(p_lane int, p_priority smallint, p_run_at timestamptz, p_n int, p_bytes bigint,
+                                            p_jobs int8multirange) returns void
+language plpgsql as $$
+begin
+	if p_run_at > clock_timestamp() then
+		insert into penstock.deferred (lane, priority, attempt, hop, input_hop, hold, n, bytes, jobs, run_at)
+		values (p_lane, p_priority, 0, 0, 0, 0, p_n, p_bytes, p_jobs, p_run_at);
+	else
+		insert into penstock.parcel (lane, priority, n, bytes, jobs) values (p_lane, p_priority, p_n, p_bytes, p_jobs);
+	end if;
+end $$;
+
+-- One job; answers its id. The job exists when, and only when, the caller's transaction commits.
+create or replace function penstock.enqueue(pipeline text, attributes json default '{}', body bytea default null,
+                                            priority int default 0, run_at timestamptz default null,
+                                            traceparent text default null) returns bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+	v_priority smallint := penstock.check_arguments(enqueue.priority, enqueue.run_at);
+	v_bytes bigint := penstock.check_message(enqueue.attributes, enqueue.body);
+	v_at record := penstock.find_pipeline(enqueue.pipeline);
+	v_id bigint := nextval('penstock.job_id');
+begin
+	insert into penstock.job (id, pipeline, attributes, body, traceparent)
+	values (v_id, v_at.pipeline, enqueue.attributes, enqueue.body, enqueue.traceparent);
+	perform penstock.put_set(v_at.lane, v_priority, enqueue.run_at, 1, v_bytes, int8multirange(int8range(v_id, v_id + 1)));
+	perform penstock.ring(v_at.lane);
+	return v_id;
+end $$;
+
+-- Many jobs in one statement; answers their ids in the order of the arrays. bodies may be null, or must be as long as attributes.
+create or replace function penstock.enqueue_many(pipeline text, attributes json[], bodies bytea[] default null,
+                                                 priority int default 0, run_at timestamptz default null) returns bigint[]
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+	v_priority smallint := penstock.check_arguments(enqueue_many.priority, enqueue_many.run_at);
+	v_at record := penstock.find_pipeline(enqueue_many.pipeline);
+	v_n int := coalesce(cardinality(enqueue_many.attributes), 0);
+	v_ids bigint[];
+	v_set record;
+begin
+	if enqueue_many.bodies is not null and cardinality(enqueue_many.bodies) <> v_n then
+		raise exception 'bodies has % elements, attributes has %', cardinality(enqueue_many.bodies), v_n using errcode = 'PS004';
+	end if;
+	for v_set in
+		with message as materialized (
+			select nextval('penstock.job_id') as id, m.a, m.b, m.o, penstock.check_message(m.a, m.b) as bytes
+			from unnest(enqueue_many.attributes, enqueue_many.bodies) with ordinality as m(a, b, o)
+		), job as (
+			insert into penstock.job (id, pipeline, attributes, body) select id, v_at.pipeline, a, b from message
+		)
+		select count(*)::int as n, sum(bytes)::bigint as bytes, range_agg(int8range(id, id + 1)) as jobs, array_agg(id order by o) as ids
+		from message group by (o - 1) / 1000 order by (o - 1) / 1000
+	loop
+		perform penstock.put_set(v_at.lane, v_priority, enqueue_many.run_at, v_set.n, v_set.bytes, v_set.jobs);
+		v_ids := v_ids || v_set.ids;
+	end loop;
+	perform penstock.ring(v_at.lane);
+	return coalesce(v_ids, '{}');
+end $$;
+
+-- The bulk road of the command line, for roles that may write the tables: reserve ids, COPY the rows into penstock.job,
+-- then schedule exactly these ids, all in one transaction.
+create or replace function penstock.reserve_ids(p_n int) returns int8multirange
+language sql volatile as
+'select range_agg(int8range(id, id + 1)) from (select nextval(''penstock.job_id'') as id from generate_series(1, p_n)) s';
+
+create or replace function penstock.schedule_copied(p_lane int, p_priority smallint, p_n int[], p_bytes bigint[], p_jobs int8multirange[])
+returns void
+language plpgsql as $$
+begin
+	insert into penstock.parcel (lane, priority, n, bytes, jobs)
+	select p_lane, p_priority, u.n, u.bytes, u.jobs from unnest(p_n, p_bytes, p_jobs) as u(n, bytes, jobs);
+	perform penstock.ring(p_lane);
+end $$;

@@ -1,0 +1,88 @@
+-- SPDX-License-Identifier: BSD-2-Clause
+-- Settle: ends a lease, or a part of it, whole or not at all.
+--
+-- Raises PS001 when the token does not hold these jobs (reaped, voided or settled before): a COMMIT that is already in the
+-- pipeline then becomes a ROLLBACK, and with it goes what a transactional stage wrote. That is the fencing.
+-- One element of the p_ arrays for each set: kind 0 ready, 1 deferred, 2 completed, 3 discarded, 4 cancelled, 5 dead.
+-- Answers how many jobs the lease still holds.
+create or replace function penstock.settle(
+	p_token uuid,
+	p_kind smallint[], p_lane int[], p_delay_ms bigint[], p_hop smallint[], p_input_hop smallint[], p_attempt smallint[],
+	p_hold smallint[], p_bytes bigint[], p_jobs int8multirange[],
+	o_job bigint[], o_hop smallint[], o_attributes json[], o_body bytea[],
+	f_job bigint[], f_lane int[], f_attempt smallint[], f_code text[], f_message text[], f_release text[]) returns int
+language plpgsql set jit = off as $$
+declare
+	v_bits constant int := penstock.block_bits();
+	v_lease penstock.lease;
+	v_all int8multirange;
+	v_sum bigint;
+	v_n bigint;
+	v_left int := 0;
+	v_lane int;
+begin
+	select range_agg(r), sum(upper(r) - lower(r)) into v_all, v_sum from unnest(p_jobs) m, unnest(m) r;
+	v_n := penstock.cardinality(v_all);
+	if v_all is null or v_sum <> v_n then
+		raise exception 'settle: empty or overlapping sets' using errcode = 'PS002';
+	end if;
+	delete from penstock.lease l where l.token = p_token and l.jobs = v_all returning * into v_lease;
+	if not found then
+		update penstock.lease l set jobs = l.jobs - v_all, n = l.n - v_n, bytes = l.bytes * (l.n - v_n) / l.n
+		where l.token = p_token and l.jobs @> v_all and l.jobs <> v_all returning * into v_lease;
+		if not found then
+			raise exception 'settle: lease % does not hold these jobs: reaped, voided or settled before', p_token
+				using errcode = 'PS001';
+		end if;
+		v_left := v_lease.n;
+	end if;
+
+	if cardinality(o_job) > 0 then
+		if exists (select from unnest(o_job) x where not v_all @> x) then
+			raise exception 'settle: output of a job outside the sets' using errcode = 'PS002';
+		end if;
+		insert into penstock.output (job, hop, attributes, body)
+		select u.job, u.hop, u.attributes, u.body from unnest(o_job, o_hop, o_attributes, o_body) as u(job, hop, attributes, body);
+	end if;
+	if cardinality(f_job) > 0 then
+		insert into penstock.failure (job, lane, attempt, code, message, release)
+		select u.job, u.lane, u.attempt, u.code, u.message, u.release
+		from unnest(f_job, f_lane, f_attempt, f_code, f_message, f_release) as u(job, lane, attempt, code, message, release);
+	end if;
+
+	if 0 = any (p_kind) then
+		insert into penstock.parcel (lane, priority, attempt, hop, input_hop, hold, n, bytes, jobs)
+		select u.lane, v_lease.priority, u.attempt, u.hop, u.input_hop, u.hold, penstock.cardinality(u.jobs), u.bytes, u.jobs
+		from unnest(p_kind, p_lane, p_hop, p_input_hop, p_attempt, p_hold, p_bytes, p_jobs)
+		     as u(kind, lane, hop, input_hop, attempt, hold, bytes, jobs)
+		where u.kind = 0;
+		for v_lane in select distinct u.lane from unnest(p_kind, p_lane) as u(kind, lane) where u.kind = 0 loop
+			perform penstock.ring(v_lane, v_lease.host);
+		end loop;
+	end if;
+	if 1 = any (p_kind) then
+		insert into penstock.deferred (lane, priority, attempt, hop, input_hop, hold, n, bytes, jobs, run_at)
+		select u.lane, v_lease.priority, u.attempt, u.hop, u.input_hop, u.hold, penstock.cardinality(u.jobs), u.bytes, u.jobs,
+		       clock_timestamp() + u.delay_ms * interval '1 ms'
+		from unnest(p_kind, p_lane, p_delay_ms, p_hop, p_input_hop, p_attempt, p_hold, p_bytes, p_jobs)
+		     as u(kind, lane, delay_ms, hop, input_hop, attempt, hold, bytes, jobs)
+		where u.kind = 1;
+	end if;
+	if p_kind && '{2,3,4}' then
+		-- cut at blocks of ids: the hulls of the index stay narrow, and retention drops whole blocks
+		insert into penstock.settled (block, lane, outcome, n, jobs)
+		select b.block, u.lane, u.kind, penstock.cardinality(c.jobs), c.jobs
+		from unnest(p_kind, p_lane, p_jobs) as u(kind, lane, jobs)
+		cross join lateral (select distinct g.block
+		                    from unnest(u.jobs) r, generate_series(lower(r) >> v_bits, (upper(r) - 1) >> v_bits) as g(block)) b
+		cross join lateral (select u.jobs * int8multirange(int8range(b.block << v_bits, (b.block + 1) << v_bits)) as jobs) c
+		where u.kind in (2, 3, 4);
+	end if;
+	if 5 = any (p_kind) then
+		insert into penstock.dead (lane, priority, attempt, hop, input_hop, n, bytes, jobs)
+		select u.lane, v_lease.priority, u.attempt, u.hop, u.input_hop, penstock.cardinality(u.jobs), u.bytes, u.jobs
+		from unnest(p_kind, p_lane, p_hop, p_input_hop, p_attempt, p_bytes, p_jobs) as u(kind, lane, hop, input_hop, attempt, bytes, jobs)
+		where u.kind = 5;
+	end if;
+	return v_left;
+end $$;

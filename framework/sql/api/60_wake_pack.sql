@@ -1,0 +1,74 @@
+-- SPDX-License-Identifier: BSD-2-Clause
+-- Wake: due jobs become ready. Pack: many small parcels become few.
+
+-- Unions few small sets; PostgreSQL 14 has no range_agg(multirange).
+create or replace aggregate penstock.union_agg(int8multirange) (
+	sfunc = pg_catalog.multirange_union,
+	stype = int8multirange,
+	initcond = '{}'
+);
+
+-- Moves at most p_limit due sets; answers how many jobs, and in how many ms the next set is due (null: none).
+-- What differs in anything stays apart, and what is isolated stays alone.
+create or replace function penstock.wake(p_limit int, out jobs bigint, out next_ms bigint)
+language plpgsql set jit = off set enable_seqscan = off set enable_bitmapscan = off as $$
+declare
+	v_lanes int[];
+	v_next timestamptz;
+begin
+	with due as materialized (
+		select d.id from penstock.deferred d where d.run_at <= clock_timestamp() order by d.run_at limit p_limit for update skip locked
+	), gone as (
+		delete from penstock.deferred d using due where d.id = due.id returning d.*
+	), part as (
+		select g.*, case when g.hold = 2 then g.id
+		                 else (row_number() over (partition by g.lane, g.priority, g.attempt, g.hop, g.input_hop, g.hold order by g.id) - 1) / 200
+		            end as part
+		from gone g
+	), ready as (
+		insert into penstock.parcel (lane, priority, attempt, hop, input_hop, hold, n, bytes, jobs)
+		select p.lane, p.priority, p.attempt, p.hop, p.input_hop, p.hold, sum(p.n), sum(p.bytes), penstock.union_agg(p.jobs)
+		from part p group by p.lane, p.priority, p.attempt, p.hop, p.input_hop, p.hold, p.part
+		returning lane, n
+	)
+	select coalesce(sum(r.n), 0), array_agg(distinct r.lane) into wake.jobs, v_lanes from ready r;
+	if v_lanes is not null then
+		perform penstock.ring(l) from unnest(v_lanes) l;
+	end if;
+	select d.run_at into v_next from penstock.deferred d order by d.run_at limit 1;
+	next_ms := greatest(ceil(extract(epoch from v_next - clock_timestamp()) * 1000), 0);
+end $$;
+
+-- Merges small parcels behind the head of a lane, where they will wait for long anyway: up to 200 into one, from at most
+-- p_limit of them. A parcel under one id only ever shrinks: pack makes new rows. Answers how many fewer parcels there are.
+create or replace function penstock.pack(p_lane int, p_limit int) returns int
+language plpgsql
+set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan as $$
+declare
+	c_head constant int := 1000; -- parcels that claims will take soon
+	v_from penstock.parcel;
+	v_gone int;
+	v_made int;
+begin
+	select p.* into v_from from penstock.parcel p where p.lane = p_lane order by p.lane, p.priority, p.id offset c_head limit 1;
+	if not found then
+		return 0;
+	end if;
+	with small as materialized (
+		select p.lane, p.priority, p.id from penstock.parcel p
+		where p.lane = p_lane and p.priority = v_from.priority and p.id >= v_from.id and p.hold = 0 and p.n <= 50
+		order by p.lane, p.priority, p.id limit p_limit for update skip locked
+	), gone as (
+		delete from penstock.parcel p using small s where p.lane = s.lane and p.priority = s.priority and p.id = s.id returning p.*
+	), part as (
+		select g.*, (row_number() over (partition by g.attempt, g.hop, g.input_hop order by g.id) - 1) / 200 as part from gone g
+	), made as (
+		insert into penstock.parcel (lane, priority, attempt, hop, input_hop, hold, n, bytes, jobs)
+		select p_lane, v_from.priority, p.attempt, p.hop, p.input_hop, 0, sum(p.n), sum(p.bytes), penstock.union_agg(p.jobs)
+		from part p group by p.attempt, p.hop, p.input_hop, p.part
+		returning 1
+	)
+	select (select count(*) from gone), (select count(*) from made) into v_gone, v_made;
+	return v_gone - v_made;
+end $$;

@@ -1,0 +1,73 @@
+-- SPDX-License-Identifier: BSD-2-Clause
+-- What people and dashboards read. Counts are sums over sets, never counts of jobs.
+
+create view penstock.lanes as
+select p.name as pipeline, l.stage, l.position, l.max_attempts, l.id as lane,
+       coalesce(r.jobs, 0) as ready, coalesce(r.parcels, 0) as parcels, coalesce(g.jobs, 0) as running, coalesce(d.jobs, 0) as deferred,
+       coalesce(x.jobs, 0) as dead, coalesce(r.bytes, 0) as ready_bytes,
+       (select clock_timestamp() - j.created_at
+        from (select lower(q.jobs) as id from penstock.parcel q where q.lane = l.id order by q.lane, q.priority, q.id limit 1) f
+        join penstock.job j on j.id = f.id) as oldest
+from penstock.lane l
+join penstock.pipeline p on p.id = l.pipeline
+left join (select lane, sum(n) as jobs, count(*) as parcels, sum(bytes) as bytes from penstock.parcel group by lane) r on r.lane = l.id
+left join (select lane, sum(n) as jobs from penstock.lease group by lane) g on g.lane = l.id
+left join (select lane, sum(n) as jobs from penstock.deferred group by lane) d on d.lane = l.id
+left join (select lane, sum(n) as jobs from penstock.dead group by lane) x on x.lane = l.id;
+comment on view penstock.lanes is 'the queue in front of each stage: jobs by state';
+
+create view penstock.hosts as
+select h.id, h.name, h.machine, h.pid, h.version, h.started_at, h.beat,
+       coalesce((select sum(l.n) from penstock.lease l where l.host = h.id), 0) as running
+from penstock.host h;
+comment on view penstock.hosts is 'living boots of host processes';
+
+create view penstock.jobs as
+select s.id, p.name as pipeline, l.stage, s.state, s.attempt, s.hop, s.since, s.run_at
+from (
+	select g.id, q.lane, 'ready' as state, q.attempt, q.hop, null::timestamptz as since, null::timestamptz as run_at
+	from penstock.parcel q, unnest(q.jobs) r, generate_series(lower(r), upper(r) - 1) as g(id)
+	union all
+	select g.id, q.lane, 'running', q.attempt, q.hop, q.taken_at, null
+	from penstock.lease q, unnest(q.jobs) r, generate_series(lower(r), upper(r) - 1) as g(id)
+	union all
+	select g.id, q.lane, 'deferred', q.attempt, q.hop, null, q.run_at
+	from penstock.deferred q, unnest(q.jobs) r, generate_series(lower(r), upper(r) - 1) as g(id)
+	union all
+	select g.id, q.lane, 'dead', q.attempt, q.hop, q.at, null
+	from penstock.dead q, unnest(q.jobs) r, generate_series(lower(r), upper(r) - 1) as g(id)
+	union all
+	select g.id, q.lane, case q.outcome when 2 then 'completed' when 3 then 'discarded' else 'cancelled' end, null, null, q.at, null
+	from penstock.settled q, unnest(q.jobs) r, generate_series(lower(r), upper(r) - 1) as g(id)
+) s
+join penstock.lane l on l.id = s.lane
+join penstock.pipeline p on p.id = l.pipeline;
+comment on view penstock.jobs is 'every job and its state; for one job ask penstock.job_state(id), which does not read them all';
+
+-- Where is job X? settled by its index, the live tables by scan, which pack keeps short. No row: there is no such job.
+create or replace function penstock.job_state(p_id bigint)
+returns table (id bigint, pipeline text, stage text, state text, attempt smallint, hop smallint, input_hop smallint, since timestamptz,
+               run_at timestamptz, host bigint, created_at timestamptz)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off as $$
+#variable_conflict use_column
+begin
+return query
+with place as (
+	select q.lane, 'ready' as state, q.attempt, q.hop, q.input_hop, null::timestamptz as since, null::timestamptz as run_at, null::bigint as host
+	from penstock.parcel q where q.jobs @> p_id
+	union all
+	select q.lane, 'running', q.attempt, q.hop, q.input_hop, q.taken_at, null, q.host from penstock.lease q where q.jobs @> p_id
+	union all
+	select q.lane, 'deferred', q.attempt, q.hop, q.input_hop, null, q.run_at, null from penstock.deferred q where q.jobs @> p_id
+	union all
+	select q.lane, 'dead', q.attempt, q.hop, q.input_hop, q.at, null, null from penstock.dead q where q.jobs @> p_id
+	union all
+	select q.lane, case q.outcome when 2 then 'completed' when 3 then 'discarded' else 'cancelled' end, null, null, null, q.at, null, null
+	from penstock.settled q where q.block = (p_id >> penstock.block_bits()) and q.jobs @> p_id
+)
+select j.id, p.name, l.stage, s.state, s.attempt, s.hop, s.input_hop, s.since, s.run_at, s.host, j.created_at
+from penstock.job j, place s
+join penstock.lane l on l.id = s.lane
+join penstock.pipeline p on p.id = l.pipeline
+where j.id = p_id;
+end $$;

@@ -1,0 +1,70 @@
+-- SPDX-License-Identifier: BSD-2-Clause
+-- Verify: the invariants that rows can show. Each statement is one snapshot, and must hold in every snapshot.
+
+create or replace function penstock.held() returns table (place text, id bigint, n int, bytes bigint, jobs int8multirange)
+language sql stable as $$
+	select 'parcel', id, n, bytes, jobs from penstock.parcel
+	union all select 'deferred', id, n, bytes, jobs from penstock.deferred
+	union all select 'lease', 0, n, bytes, jobs from penstock.lease
+	union all select 'dead', id, n, bytes, jobs from penstock.dead
+	union all select 'settled', id, n, 0, jobs from penstock.settled
+$$;
+
+-- The conservation law: what is held is disjoint, sums to n, and is exactly the ids of job. Two sets of one size, one within
+-- the other, are equal: so it is enough to count the job rows, and the job rows inside what is held.
+create or replace function penstock.conservation(out jobs bigint, out summed bigint, out held bigint, out distinct_ids bigint, out present bigint)
+language sql stable as $$
+	with h as materialized (select * from penstock.held()),
+	     u as materialized (select range_agg(r) as ids from h, unnest(h.jobs) r)
+	select (select count(*) from penstock.job),
+	       (select coalesce(sum(n), 0) from h),
+	       (select coalesce(sum(penstock.cardinality(h.jobs)), 0)::bigint from h),
+	       (select coalesce(penstock.cardinality(ids), 0) from u),
+	       (select coalesce(sum(c.n), 0)::bigint from u, unnest(u.ids) r
+	        cross join lateral (select count(*) as n from penstock.job j where j.id >= lower(r) and j.id < upper(r)) c)
+$$;
+
+-- One row for each invariant; violations 0 means that it holds.
+create or replace function penstock.verify() returns table (invariant text, violations bigint, detail text)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off as $$
+declare
+	c record;
+begin
+	select * into c from penstock.conservation();
+	invariant := 'no job is lost';
+	violations := greatest(c.jobs - c.present, 0);
+	detail := format('%s jobs, %s of them are ready, deferred, running, dead or settled', c.jobs, c.present);
+	return next;
+	invariant := 'nothing is held that is not a job';
+	violations := c.distinct_ids - c.present;
+	detail := format('%s ids held', c.distinct_ids);
+	return next;
+	invariant := 'every job is in one place only';
+	violations := c.held - c.distinct_ids;
+	detail := format('%s ids in all sets, %s distinct', c.held, c.distinct_ids);
+	return next;
+	return query select 'every set has the size that it says',
+		count(*) filter (where h.n <> penstock.cardinality(h.jobs) or h.bytes < 0), format('%s sets', count(*))
+		from penstock.held() h;
+	return query select 'every stored message is there', count(*) filter (where o.job is null), format('%s jobs with one', count(*))
+		from (select jobs, input_hop from penstock.parcel union all select jobs, input_hop from penstock.deferred
+		      union all select jobs, input_hop from penstock.lease union all select jobs, input_hop from penstock.dead) q
+		cross join unnest(q.jobs) r cross join generate_series(lower(r), upper(r) - 1) as g(id)
+		left join penstock.output o on o.job = g.id and o.hop = q.input_hop
+		where q.input_hop > 0;
+	return query select 'every dead letter has a reason', count(*) filter (where not exists (select from penstock.failure f where f.job = g.id)),
+		format('%s dead letters', count(*))
+		from penstock.dead q cross join unnest(q.jobs) r cross join generate_series(lower(r), upper(r) - 1) as g(id);
+	return query select 'attempts are within their limits', count(*), coalesce(format('lane %s', min(q.lane)), '')
+		from (select lane, attempt from penstock.parcel union all select lane, attempt from penstock.deferred) q
+		join penstock.lane l on l.id = q.lane where q.attempt < 0 or q.attempt > l.max_attempts;
+	return query select 'nothing runs for a host that is gone', count(*), coalesce(format('oldest since %s', min(l.taken_at)), '')
+		from penstock.lease l
+		where l.taken_at < clock_timestamp() - interval '1 minute' and not exists (select from penstock.host h where h.id = l.host);
+	return query select 'every index is valid', count(*), coalesce(string_agg(c2.relname, ', '), '')
+		from pg_catalog.pg_index i join pg_catalog.pg_class c2 on c2.oid = i.indexrelid
+		where c2.relnamespace = 'penstock'::regnamespace and not i.indisvalid;
+	return query select 'there is room for more job ids', case when to_regclass('penstock.job_' || s.block + 1) is null then 1 else 0 end::bigint,
+		format('in block %s', s.block)
+		from (select last_value >> penstock.block_bits() as block from penstock.job_id) s;
+end $$;

@@ -1,0 +1,28 @@
+-- SPDX-License-Identifier: BSD-2-Clause
+-- Who may do what. Applications only call functions that run as the owner; hosts work on the tables.
+
+do $$
+declare
+	f record;
+begin
+	for f in select p.oid::regprocedure as name, p.prokind from pg_proc p where p.pronamespace = 'penstock'::regnamespace loop
+		execute format('revoke all on function %s from public', f.name);
+		execute format('grant execute on function %s to penstock_host, penstock_admin', f.name);
+		execute format('alter %s %s owner to penstock_owner', case f.prokind when 'a' then 'aggregate' else 'function' end, f.name);
+	end loop;
+end $$;
+
+grant execute on function penstock.enqueue(text, json, bytea, int, timestamptz, text) to penstock_enqueue;
+grant execute on function penstock.enqueue_many(text, json[], bytea[], int, timestamptz) to penstock_enqueue;
+grant execute on function penstock.job_state(bigint) to penstock_enqueue, penstock_read, penstock_read_payload;
+grant execute on function penstock.verify() to penstock_read, penstock_read_payload;
+
+alter view penstock.lanes owner to penstock_owner;
+alter view penstock.hosts owner to penstock_owner;
+alter view penstock.jobs owner to penstock_owner;
+grant select on penstock.lanes, penstock.hosts, penstock.jobs to penstock_read, penstock_read_payload, penstock_host, penstock_admin;
+
+grant select, insert, update, delete on all tables in schema penstock to penstock_host, penstock_admin;
+grant usage, select, update on all sequences in schema penstock to penstock_host, penstock_admin;
+grant select on penstock.pipeline, penstock.lane, penstock.failure, penstock.migration to penstock_read, penstock_read_payload;
+grant select on penstock.job, penstock.output to penstock_read_payload;

@@ -1,0 +1,6 @@
+-- SPDX-License-Identifier: BSD-2-Clause
+-- queue_body: A body that did not come inline.
+-- $1 job bigint, $2 input_hop smallint (0: the job's own)
+-- body bytea
+select case when $2::smallint > 0 then (select o.body from penstock.output o where o.job = $1::bigint and o.hop = $2::smallint)
+            else (select j.body from penstock.job j where j.id = $1::bigint) end as body;
