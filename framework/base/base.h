@@ -23,8 +23,8 @@
 #define must_check __attribute__((warn_unused_result))
 #define KiB (INT64_C(1) << 10)
 #define MiB (INT64_C(1) << 20)
-#define MSEC INT64_C(1000000)    /* in nanoseconds */
-#define SEC INT64_C(1000000000)  /* in nanoseconds */
+#define MSEC INT64_C(1000000)   /* in nanoseconds */
+#define SEC INT64_C(1000000000) /* in nanoseconds */
 
 /* ---- status and fault ---- */
 
@@ -74,9 +74,21 @@ struct clock_hooks {
 	int64_t (*wall)(void);
 };
 extern struct clock_hooks clock_hooks; /* tests replace members before threads start */
-static inline int64_t clock_mono(void) { return clock_hooks.mono(); }
-static inline int64_t clock_cpu(void) { return clock_hooks.cpu(); }
-static inline int64_t clock_wall(void) { return clock_hooks.wall(); }
+static inline int64_t
+clock_mono(void)
+{
+	return clock_hooks.mono();
+}
+static inline int64_t
+clock_cpu(void)
+{
+	return clock_hooks.cpu();
+}
+static inline int64_t
+clock_wall(void)
+{
+	return clock_hooks.wall();
+}
 
 /* ---- log ---- */
 
@@ -100,8 +112,8 @@ struct buf {
 	size_t len, cap;
 };
 void buf_init(struct buf *buf);
-void buf_done(struct buf *buf); /* frees, leaves it empty and usable */
-void buf_reset(struct buf *buf); /* len = 0, keeps the memory */
+void buf_done(struct buf *buf);                  /* frees, leaves it empty and usable */
+void buf_reset(struct buf *buf);                 /* len = 0, keeps the memory */
 char *buf_reserve(struct buf *buf, size_t more); /* room for more + NUL; returns data + len */
 void buf_add(struct buf *buf, const void *bytes, size_t len);
 void buf_adds(struct buf *buf, const char *text);
@@ -116,11 +128,18 @@ char *buf_steal(struct buf *buf); /* the caller frees; the buf is empty again */
 struct list {
 	struct list *next, *prev;
 };
-#define list_entry(node, type, member) \
-	((type *)(void *)((char *)(node)-offsetof(type, member)))
+#define list_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 #define list_each(pos, head) for (struct list *pos = (head)->next; pos != (head); pos = pos->next)
-static inline void list_init(struct list *l) { l->next = l->prev = l; }
-static inline bool list_empty(const struct list *l) { return l->next == l; }
+static inline void
+list_init(struct list *l)
+{
+	l->next = l->prev = l;
+}
+static inline bool
+list_empty(const struct list *l)
+{
+	return l->next == l;
+}
 static inline void
 list_append(struct list *head, struct list *node)
 {
@@ -137,7 +156,8 @@ list_remove(struct list *node)
 	list_init(node);
 }
 
-/* ---- memory that lives as long as the process or an object: ends the process when there is none */
+/* ---- memory that lives as long as the process or an object: ends the process when there is none
+ */
 
 void *mem_alloc(size_t size) must_check; /* zeroed */
 void *mem_resize(void *old, size_t size) must_check;
@@ -152,7 +172,8 @@ char *mem_printf(const char *format, ...) printf_like(1, 2) must_check;
 enum status text_duration(const char *text, int64_t *ret_ns, struct fault *fault);
 /* "64KiB", "1MiB", "2GiB", "10kB", "10MB", "512", "512B" to bytes. */
 enum status text_size(const char *text, int64_t *ret_bytes, struct fault *fault);
-enum status text_int(const char *text, int64_t least, int64_t most, int64_t *ret, struct fault *fault);
+enum status text_int(const char *text, int64_t least, int64_t most, int64_t *ret,
+                     struct fault *fault);
 /* "12.3 MiB", "1.2 s", "3 400": for people. `out` of at least 32 bytes; returns it. */
 const char *text_bytes(int64_t bytes, char *out);
 const char *text_ns(int64_t ns, char *out);
@@ -163,15 +184,33 @@ const char *text_nearest(const char *name, const char *const *names, size_t n);
 size_t text_utf8(const char *text, size_t len);
 /* Copies with control and escape bytes made harmless for a terminal; out is NUL-terminated. */
 void text_clean(const char *text, size_t len, char *out, size_t out_size);
-uint64_t text_hash(const void *bytes, size_t len, uint64_t seed); /* xxh64-grade, not stable over versions */
+uint64_t text_hash(const void *bytes, size_t len,
+                   uint64_t seed); /* xxh64-grade, not stable over versions */
+
+/* ---- json: checked without a tree ---- */
+
+#define JSON_DEPTH 64u /* most levels; the outermost is level 1 */
+/* One JSON value and nothing behind it; `depth` levels are around it already. INVALID says what and
+ * at which byte. */
+enum status json_check(const char *json, size_t len, unsigned depth, struct fault *fault);
+enum status json_check_object(const char *json, size_t len, struct fault *fault);
+/* Eight bytes that a JSON string holds as they are: printable ASCII but for quote and backslash. */
+bool json_plain_word(const char *p);
+int json_hex4(const char *p);                       /* four hex digits, -1 when they are none */
+double json_double(const char *number, size_t len); /* of a checked number */
 
 /* ---- sha256 and random (libsodium) ---- */
 
-struct sha256 { uint8_t bytes[32]; };
+struct sha256 {
+	uint8_t bytes[32];
+};
 void sha256_of(const void *bytes, size_t len, struct sha256 *ret);
-enum status sha256_file(int fd, struct sha256 *ret, struct fault *fault); /* from offset 0; keeps the offset */
+enum status sha256_file(int fd, struct sha256 *ret,
+                        struct fault *fault); /* from offset 0; keeps the offset */
 void sha256_hex(const struct sha256 *sum, char out[65]);
-struct uuid { uint8_t bytes[16]; };
+struct uuid {
+	uint8_t bytes[16];
+};
 struct uuid uuid_random(void); /* version 4, from the kernel */
 void uuid_text(const struct uuid *uuid, char out[37]);
 uint64_t splitmix64(uint64_t x);
@@ -180,7 +219,8 @@ uint64_t splitmix64(uint64_t x);
 
 enum status file_read(const char *path, size_t most, struct buf *ret, struct fault *fault);
 /* Whole or not at all: temporary file, fsync, rename, fsync of the folder. */
-enum status file_write(const char *path, const void *bytes, size_t len, unsigned mode, struct fault *fault);
+enum status file_write(const char *path, const void *bytes, size_t len, unsigned mode,
+                       struct fault *fault);
 enum status file_mkdirs(const char *path, unsigned mode, struct fault *fault);
 
 #endif

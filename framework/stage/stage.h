@@ -176,7 +176,6 @@ bool stage_later_cancel(uint64_t token);
 /* ---- JSON of attributes, without a parser's tree ---- */
 
 #define ATTRIBUTES_MOST ((size_t)1 << 20) /* bytes */
-#define ATTRIBUTES_DEPTH 64u              /* the object itself is level 1 */
 
 /* Checks that it is one JSON object of at most 1 MiB, depth <= 64, numbers finite, UTF-8, no
  * \u0000; the fault has the offset. A name may stand twice: the last counts, as in jsonb. [any] */
