@@ -46,9 +46,10 @@ struct queue_claim {
 	struct uuid token;
 	int64_t host;
 	int32_t lane;
-	int32_t want;       /* jobs, at least 1 */
+	int32_t want; /* jobs, at least 1 */
 	int64_t want_bytes;
-	int32_t lock;       /* most parcels to lock: want divided by the lane's mean parcel size, at least 1 */
+	int32_t lock; /* most parcels to lock: want divided by the lane's mean parcel size, at least
+	                 1 */
 	int64_t inline_bytes; /* bodies up to this size come with the claim */
 	const struct queue_head *heads;
 	size_t n_heads;
@@ -65,7 +66,7 @@ enum settle_kind {
 
 struct settle_set {
 	enum settle_kind kind;
-	int32_t lane; /* where they go, or for ended jobs the lane where they ended */
+	int32_t lane;     /* where they go, or for ended jobs the lane where they ended */
 	int64_t delay_ms; /* DEFERRED: from now, by the database's clock */
 	int16_t hop, input_hop, attempt, hold;
 	int64_t bytes;
@@ -105,8 +106,9 @@ struct settle {
  *      rolled back); AWAY (nothing happened); UNKNOWN (ask queue_find, never send again blindly);
  *      SQL (nothing happened).
  *      claimed: OK with *ret_lease in `arena`; EMPTY; AWAY; UNKNOWN (void the token when the
- *      database is back); SQL. last: the last parcel id touched, for the horizon.
- * A failure of the claim alone never takes the settlement with it: it is then settled again by itself. */
+ *      database is back); SQL.
+ * A failure of the claim alone never takes the settlement with it: it is then settled again by
+ * itself. */
 struct queue_turn {
 	/* in */
 	const struct uuid *token;
@@ -117,7 +119,8 @@ struct queue_turn {
 	enum status settled, claimed;
 	bool lease_ended; /* false after a part-settlement */
 	struct lease *lease;
-	int64_t last;
+	int64_t last;       /* the largest parcel id that was touched */
+	int32_t parcels;    /* how many the lease was made from */
 	struct fault fault; /* of whichever failed */
 };
 void queue_turn(struct db *db, struct arena *arena, struct queue_turn *turn);
@@ -133,21 +136,26 @@ enum status queue_body(struct db *db, struct arena *arena, int64_t job, int16_t 
 
 /* ---- the janitor's work ---- */
 
-/* Reads where ready jobs begin, for each lane: heads of lanes[i] into ret_heads[i] (arena), best priority first. */
+/* Reads where ready jobs begin, for each lane: heads of lanes[i] into ret_heads[i] (arena), best
+ * priority first. */
 struct queue_heads {
 	struct queue_head *heads;
 	size_t n;
 };
 enum status queue_scan(struct db *db, struct arena *arena, const int32_t *lanes, size_t n,
                        struct queue_heads *ret_heads, struct fault *fault);
-/* Voids the host if its beat is still `beat`; OK when voided, NOT_FOUND when it moved or is gone. */
+/* Voids the host if its beat is still `beat`; OK when voided, NOT_FOUND when it moved or is gone.
+ */
 enum status queue_reap(struct db *db, int64_t host, int64_t beat, struct fault *fault);
 /* Gives back the leases of hosts that are gone. */
 enum status queue_reap_leases(struct db *db, int64_t *ret_jobs, struct fault *fault);
-/* Moves due jobs to ready. *ret_next_ms: until the next one is due (database's clock), -1: none known. */
-enum status queue_wake(struct db *db, int32_t limit, int64_t *ret_jobs, int64_t *ret_next_ms, struct fault *fault);
+/* Moves due jobs to ready. *ret_next_ms: until the next one is due (database's clock), -1: none
+ * known. */
+enum status queue_wake(struct db *db, int32_t limit, int64_t *ret_jobs, int64_t *ret_next_ms,
+                       struct fault *fault);
 /* Merges small parcels of the lane; *ret_parcels: how many fewer there are. */
-enum status queue_pack(struct db *db, int32_t lane, int32_t limit, int64_t *ret_parcels, struct fault *fault);
+enum status queue_pack(struct db *db, int32_t lane, int32_t limit, int64_t *ret_parcels,
+                       struct fault *fault);
 enum status queue_make_blocks(struct db *db, struct fault *fault);
 
 /* ---- hosts ---- */
@@ -156,15 +164,15 @@ struct queue_host {
 	int64_t id;
 	int64_t beat;
 };
-/* former: id of the boot that this one replaces (its supervisor saw it die), 0: none; its leases are voided in the same
- * transaction. */
+/* former: id of the boot that this one replaces (its supervisor saw it die), 0: none; its leases
+ * are voided in the same transaction. */
 enum status queue_host_register(struct db *db, const struct uuid *boot, const char *name,
                                 const char *machine, int pid, int64_t former, int64_t *ret_host,
                                 struct fault *fault);
 /* NOT_FOUND: somebody voided this host. */
 enum status queue_host_beat(struct db *db, int64_t host, struct fault *fault);
-enum status queue_host_list(struct db *db, struct arena *arena, struct queue_host **ret_hosts, size_t *ret_n,
-                            struct fault *fault);
+enum status queue_host_list(struct db *db, struct arena *arena, struct queue_host **ret_hosts,
+                            size_t *ret_n, struct fault *fault);
 enum status queue_host_leave(struct db *db, int64_t host, struct fault *fault); /* after a drain */
 
 /* ---- pipelines and lanes ---- */
@@ -175,13 +183,13 @@ struct queue_stage {
 	int32_t lane; /* out */
 };
 /* Makes or updates a pipeline and its lanes, and gives their ids. */
-enum status queue_register(struct db *db, const char *pipeline, struct queue_stage *stages, size_t n,
-                           struct fault *fault);
+enum status queue_register(struct db *db, const char *pipeline, struct queue_stage *stages,
+                           size_t n, struct fault *fault);
 
 /* ---- doorbell: a host that is about to sleep asks enqueue to notify ---- */
 
-enum status queue_bell_set(struct db *db, int64_t host, const int32_t *lanes, size_t n, struct arena *arena,
-                           struct fault *fault);
+enum status queue_bell_set(struct db *db, int64_t host, const int32_t *lanes, size_t n,
+                           struct arena *arena, struct fault *fault);
 enum status queue_bell_clear(struct db *db, int64_t host, struct fault *fault);
 
 /* ---- enqueue, for the command line ---- */
@@ -192,9 +200,10 @@ struct queue_message {
 	const void *body; /* NULL: none */
 	size_t body_len;
 };
-/* One transaction for all of them: by COPY when this role may write the tables, else by penstock.enqueue_many().
- * *ret_first and *ret_last: smallest and largest id. INVALID with the message's index when one is malformed
- * (not an object, not UTF-8, NUL byte, too large): nothing is enqueued then. */
+/* One transaction for all of them: by COPY when this role may write the tables, else by
+ * penstock.enqueue_many(). *ret_first and *ret_last: smallest and largest id. INVALID with the
+ * message's index when one is malformed (not an object, not UTF-8, NUL byte, too large): nothing is
+ * enqueued then. */
 enum status queue_enqueue(struct db *db, struct arena *arena, const char *pipeline,
                           const struct queue_message *messages, size_t n, int16_t priority,
                           int64_t *ret_first, int64_t *ret_last, struct fault *fault);

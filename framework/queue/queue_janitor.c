@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * queue_janitor.c - the statements that keep a queue in order: scan, reap, wake, pack, blocks.
+ */
+#include <string.h>
+
+#include "queue/queue_priv.h"
+
+static size_t
+heads_of(const struct db_result *r, int32_t lane)
+{
+	size_t n = 0;
+
+	for (int row = 0; row < db_rows(r); row++)
+		n += db_int(r, row, 0) == lane;
+	return n;
+}
+
+static void
+read_heads(const struct db_result *r, struct arena *arena, int32_t lane, struct queue_heads *ret)
+{
+	ret->n = 0;
+	ret->heads = arena_alloc(arena, (heads_of(r, lane) + 1) * sizeof *ret->heads);
+	for (int row = 0; row < db_rows(r); row++)
+		if (db_int(r, row, 0) == lane)
+			ret->heads[ret->n++] = (struct queue_head){
+				.priority = (int16_t)db_int(r, row, 1),
+				.from = db_int(r, row, 2),
+			};
+}
+
+enum status
+queue_scan(struct db *db, struct arena *arena, const int32_t *lanes, size_t n,
+           struct queue_heads *ret_heads, struct fault *fault)
+{
+	struct db_args args;
+	struct db_result *r;
+	enum status st;
+
+	db_args_init(&args);
+	db_arg_int4s(&args, arena, lanes, n);
+	st = db_call(db, sql_queue_scan, &args, &r, fault);
+	if (st != OK)
+		return st;
+	for (size_t i = 0; i < n; i++)
+		read_heads(r, arena, lanes[i], &ret_heads[i]);
+	db_result_free(r);
+	return OK;
+}
+
+enum status
+queue_reap(struct db *db, int64_t host, int64_t beat, struct fault *fault)
+{
+	struct db_args args;
+	int64_t reaped = 0;
+	enum status st;
+
+	db_args_init(&args);
+	db_arg_int8(&args, host);
+	db_arg_int8(&args, beat);
+	st = queue_number(db, sql_queue_reap, &args, &reaped, fault);
+	return st == OK && !reaped ? NOT_FOUND : st;
+}
+
+enum status
+queue_reap_leases(struct db *db, int64_t *ret_jobs, struct fault *fault)
+{
+	return queue_number(db, sql_queue_reap_leases, NULL, ret_jobs, fault);
+}
+
+enum status
+queue_wake(struct db *db, int32_t limit, int64_t *ret_jobs, int64_t *ret_next_ms,
+           struct fault *fault)
+{
+	struct db_args args;
+	struct db_result *r;
+	enum status st;
+
+	db_args_init(&args);
+	db_arg_int4(&args, limit);
+	st = db_call(db, sql_queue_wake, &args, &r, fault);
+	if (st != OK)
+		return st;
+	*ret_jobs = db_int(r, 0, 0);
+	*ret_next_ms = db_null(r, 0, 1) ? -1 : db_int(r, 0, 1);
+	db_result_free(r);
+	return OK;
+}
+
+enum status
+queue_pack(struct db *db, int32_t lane, int32_t limit, int64_t *ret_parcels, struct fault *fault)
+{
+	struct db_args args;
+
+	db_args_init(&args);
+	db_arg_int4(&args, lane);
+	db_arg_int4(&args, limit);
+	return queue_number(db, sql_queue_pack, &args, ret_parcels, fault);
+}
+
+enum status
+queue_make_blocks(struct db *db, struct fault *fault)
+{
+	int64_t made;
+
+	return queue_number(db, sql_queue_make_blocks, NULL, &made, fault);
+}
