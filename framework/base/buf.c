@@ -10,7 +10,7 @@
 void
 buf_init(struct buf *buf)
 {
-	*buf = (struct buf){0};
+	*buf = (struct buf){ 0 };
 }
 
 void

@@ -33,4 +33,4 @@ wall(void)
 	return read_clock(CLOCK_REALTIME);
 }
 
-struct clock_hooks clock_hooks = {.mono = mono, .cpu = cpu, .wall = wall};
+struct clock_hooks clock_hooks = { .mono = mono, .cpu = cpu, .wall = wall };

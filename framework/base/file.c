@@ -94,7 +94,9 @@ file_write(const char *path, const void *bytes, size_t len, unsigned mode, struc
 	free(temporary);
 	if (!good)
 		return fault_errno(fault, error, "cannot write %s", path);
-	return sync_folder_of(path) == 0 ? OK : fault_errno(fault, errno, "cannot write the folder of %s", path);
+	return sync_folder_of(path) == 0
+	           ? OK
+	           : fault_errno(fault, errno, "cannot write the folder of %s", path);
 }
 
 enum status

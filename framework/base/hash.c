@@ -75,7 +75,7 @@ void
 uuid_text(const struct uuid *uuid, char out[37])
 {
 	char hex[33];
-	static const size_t groups[] = {8, 4, 4, 4, 12};
+	static const size_t groups[] = { 8, 4, 4, 4, 12 };
 	size_t from = 0, to = 0;
 
 	sodium_bin2hex(hex, sizeof(hex), uuid->bytes, sizeof(uuid->bytes));
@@ -88,7 +88,8 @@ uuid_text(const struct uuid *uuid, char out[37])
 	out[36] = '\0';
 }
 
-/* Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators (2014), the output function. */
+/* Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators (2014), the output function.
+ */
 uint64_t
 splitmix64(uint64_t x)
 {

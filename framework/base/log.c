@@ -13,9 +13,9 @@ static struct {
 	int fd;
 	enum log_level least;
 	enum log_format format;
-} sink = {.fd = STDERR_FILENO, .least = LOG_INFO, .format = LOG_TEXT};
+} sink = { .fd = STDERR_FILENO, .least = LOG_INFO, .format = LOG_TEXT };
 
-static const char *const level_names[] = {"debug", "info", "warning", "error"};
+static const char *const level_names[] = { "debug", "info", "warning", "error" };
 
 void
 log_open(int fd, enum log_level least, enum log_format format)
@@ -39,8 +39,8 @@ add_time(struct buf *line)
 	struct tm tm;
 
 	gmtime_r(&seconds, &tm);
-	buf_printf(line, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-	           tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(now % SEC / MSEC));
+	buf_printf(line, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1,
+	           tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(now % SEC / MSEC));
 }
 
 static bool
@@ -91,7 +91,8 @@ end(struct buf *line)
 		buf_addc(line, '}');
 	buf_addc(line, '\n');
 	while (write(sink.fd, line->data, line->len) < 0 && errno == EINTR)
-		; /* any other failure is let go: a log that cannot be written must not stop the work */
+		; /* any other failure is let go: a log that cannot be written must not stop the
+		     work */
 	buf_done(line);
 }
 
@@ -118,10 +119,10 @@ void
 log_fault(enum log_level level, const char *message, const struct fault *fault)
 {
 	const char *const pairs[][2] = {
-	    {"reason", fault->text[0] ? fault->text : status_text(fault->status)},
-	    {"where", fault->where},
-	    {"sqlstate", fault->sqlstate},
-	    {"hint", fault->hint},
+		{ "reason", fault->text[0] ? fault->text : status_text(fault->status) },
+		{ "where", fault->where },
+		{ "sqlstate", fault->sqlstate },
+		{ "hint", fault->hint },
 	};
 	struct buf line;
 

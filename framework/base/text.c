@@ -15,18 +15,26 @@ struct unit {
 };
 
 static const struct unit durations[] = {
-    {"ns", 1}, {"us", 1000}, {"ms", MSEC}, {"s", SEC}, {"m", 60 * SEC}, {"min", 60 * SEC},
-    {"h", 3600 * SEC}, {"d", 86400 * SEC},
+	{ "ns", 1 },       { "us", 1000 },      { "ms", MSEC },      { "s", SEC },
+	{ "m", 60 * SEC }, { "min", 60 * SEC }, { "h", 3600 * SEC }, { "d", 86400 * SEC },
 };
 static const struct unit sizes[] = {
-    {"", 1}, {"B", 1}, {"KiB", KiB}, {"MiB", MiB}, {"GiB", KiB * MiB}, {"TiB", MiB * MiB},
-    {"kB", 1000}, {"MB", 1000000}, {"GB", 1000000000}, {"TB", INT64_C(1000000000000)},
+	{ "", 1 },
+	{ "B", 1 },
+	{ "KiB", KiB },
+	{ "MiB", MiB },
+	{ "GiB", KiB *MiB },
+	{ "TiB", MiB *MiB },
+	{ "kB", 1000 },
+	{ "MB", 1000000 },
+	{ "GB", 1000000000 },
+	{ "TB", INT64_C(1000000000000) },
 };
 
 /* number [space] unit, e.g. "1.5 s"; the unit must be one of the table's */
 static enum status
-parse_unit(const char *text, const struct unit *units, size_t n, const char *what, const char *example,
-           int64_t *ret, struct fault *fault)
+parse_unit(const char *text, const struct unit *units, size_t n, const char *what,
+           const char *example, int64_t *ret, struct fault *fault)
 {
 	char *end;
 	double number;
@@ -34,7 +42,8 @@ parse_unit(const char *text, const struct unit *units, size_t n, const char *wha
 	errno = 0;
 	number = strtod(text, &end);
 	if (end == text || text[0] == ' ' || errno || !(number >= 0))
-		return fault_set(fault, INVALID, "'%s' is not a %s: write for example \"%s\"", text, what, example);
+		return fault_set(fault, INVALID, "'%s' is not a %s: write for example \"%s\"", text,
+		                 what, example);
 	if (number <= 0 && !*end) {
 		*ret = 0;
 		return OK;
@@ -50,8 +59,8 @@ parse_unit(const char *text, const struct unit *units, size_t n, const char *wha
 		*ret = (int64_t)(number + 0.5);
 		return OK;
 	}
-	return fault_set(fault, INVALID, "'%s' is not a %s: %s '%s'; write for example \"%s\"", text, what,
-	                 *end ? "unknown unit" : "it has no unit", end, example);
+	return fault_set(fault, INVALID, "'%s' is not a %s: %s '%s'; write for example \"%s\"",
+	                 text, what, *end ? "unknown unit" : "it has no unit", end, example);
 }
 
 enum status
@@ -77,7 +86,8 @@ text_int(const char *text, int64_t least, int64_t most, int64_t *ret, struct fau
 	if (end == text || *end || text[0] == ' ')
 		return fault_set(fault, INVALID, "'%s' is not a whole number", text);
 	if (errno || v < least || v > most)
-		return fault_set(fault, INVALID, "%s is out of range: %" PRId64 " to %" PRId64, text, least, most);
+		return fault_set(fault, INVALID, "%s is out of range: %" PRId64 " to %" PRId64,
+		                 text, least, most);
 	*ret = v;
 	return OK;
 }
@@ -85,7 +95,7 @@ text_int(const char *text, int64_t least, int64_t most, int64_t *ret, struct fau
 const char *
 text_bytes(int64_t bytes, char *out)
 {
-	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB" };
 	double v = (double)bytes;
 	size_t u = 0;
 
@@ -159,7 +169,8 @@ distance(const char *a, const char *b)
 				best = up[j] + 1;
 			if (row[j - 1] + 1 < best)
 				best = row[j - 1] + 1;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && upup[j - 2] + 1 < best)
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    upup[j - 2] + 1 < best)
 				best = upup[j - 2] + 1;
 			row[j] = best;
 		}
@@ -234,7 +245,8 @@ text_clean(const char *text, size_t len, char *out, size_t out_size)
 
 	for (size_t i = 0; i < len; i += n) {
 		n = sequence(s + i, len - i);
-		bool harmless = n > 1 ? !(s[i] == 0xc2 && s[i + 1] < 0xa0) : n == 1 && s[i] >= 0x20 && s[i] != 0x7f;
+		bool harmless = n > 1 ? !(s[i] == 0xc2 && s[i + 1] < 0xa0)
+		                      : n == 1 && s[i] >= 0x20 && s[i] != 0x7f;
 
 		if (n == 0)
 			n = 1;

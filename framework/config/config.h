@@ -53,13 +53,13 @@ struct config_route {
 
 struct config_stage {
 	char *name;
-	char *plugin;      /* file name without .so, found in plugin_path */
-	bool durable;      /* settle before this stage: what came before is kept */
+	char *plugin; /* file name without .so, found in plugin_path */
+	bool durable; /* settle before this stage: what came before is kept */
 	int64_t max_attempts;
-	int64_t timeout_ns;     /* 0: none */
-	int64_t backoff_ns;     /* first delay of a retry; doubles each attempt, ± 20 % jitter */
+	int64_t timeout_ns; /* 0: none */
+	int64_t backoff_ns; /* first delay of a retry; doubles each attempt, ± 20 % jitter */
 	int64_t backoff_max_ns;
-	int64_t max_lease;      /* most jobs of one lease; 0: as the host's setting */
+	int64_t max_lease; /* most jobs of one lease; 0: as the host's setting */
 	struct config_option *options;
 	size_t n_options;
 	struct config_route *routes;
@@ -97,12 +97,14 @@ enum status config_load(const char *path, const struct config_override *over, si
 void config_free(struct config *config);
 
 struct config_pipeline *config_find(const struct config *config, const char *pipeline);
-/* Index of the stage that `route` of stage i leads to; n_stages means the end. -1: no such route. */
+/* Index of the stage that `route` of stage i leads to; n_stages means the end. -1: no such route.
+ */
 int config_next(const struct config_pipeline *pipeline, size_t i, const char *route);
 /* Canonical text of a stage's options, sorted by name: what a release's identity is made from. */
 void config_options_text(const struct config_stage *stage, struct buf *out);
 
-/* The sample penstock.conf with every setting commented, and the manual's section; from settings.def. */
+/* The sample penstock.conf with every setting commented, and the manual's section; from
+ * settings.def. */
 void config_print_sample(FILE *out);
 void config_print_manual(FILE *out);
 

@@ -38,7 +38,8 @@ config_next(const struct config_pipeline *pipeline, size_t i, const char *route)
 }
 
 static void
-check_routes(const struct config_pipeline *p, const struct config_stage *stage, struct problems *problems)
+check_routes(const struct config_pipeline *p, const struct config_stage *stage,
+             struct problems *problems)
 {
 	const char **names = mem_array(NULL, p->n_stages + 1, sizeof(*names));
 
@@ -49,16 +50,17 @@ check_routes(const struct config_pipeline *p, const struct config_stage *stage, 
 		const struct config_route *route = &stage->routes[r];
 
 		if (leads_to(p, route) < 0)
-			config_problem(problems, stage->file, stage->line,
-			               "route %s of stage %s leads to '%s', which is not a stage of pipeline %s%s",
-			               route->outcome, stage->name, route->stage, p->name,
-			               config_suggest(route->stage, names, p->n_stages + 1));
+			config_problem(
+			    problems, stage->file, stage->line,
+			    "route %s of stage %s leads to '%s', which is not a stage of pipeline %s%s",
+			    route->outcome, stage->name, route->stage, p->name,
+			    config_suggest(route->stage, names, p->n_stages + 1));
 	}
 	free(names);
 }
 
-/* Marks what can reach the end, from the end backwards, until nothing changes. A stage with routes still
- * has its unnamed ones, which go to the next stage, unless "done" is named. */
+/* Marks what can reach the end, from the end backwards, until nothing changes. A stage with routes
+ * still has its unnamed ones, which go to the next stage, unless "done" is named. */
 static bool
 can_leave(const struct config_pipeline *p, const bool *leaves, size_t i)
 {
@@ -90,8 +92,8 @@ check_cycles(const struct config_pipeline *p, struct problems *problems)
 	for (size_t i = 0; i < p->n_stages; i++)
 		if (!leaves[i])
 			config_problem(problems, p->stages[i].file, p->stages[i].line,
-			               "a job in stage %s of pipeline %s can never reach the end", p->stages[i].name,
-			               p->name);
+			               "a job in stage %s of pipeline %s can never reach the end",
+			               p->stages[i].name, p->name);
 	free(leaves);
 }
 
@@ -105,12 +107,15 @@ check_pipeline(const struct config_pipeline *p, struct problems *problems)
 		int first = find_stage(p, stage->name);
 
 		if (strcmp(stage->name, "end") == 0)
-			config_problem(problems, stage->file, stage->line, "a stage cannot be called 'end'");
+			config_problem(problems, stage->file, stage->line,
+			               "a stage cannot be called 'end'");
 		if (first < (int)i)
-			config_problem(problems, stage->file, stage->line, "stage %s is there twice, also at line %d",
-			               stage->name, p->stages[first].line);
+			config_problem(problems, stage->file, stage->line,
+			               "stage %s is there twice, also at line %d", stage->name,
+			               p->stages[first].line);
 		if (stage->backoff_max_ns < stage->backoff_ns)
-			config_problem(problems, stage->file, stage->line, "backoff_max of stage %s is less than its backoff",
+			config_problem(problems, stage->file, stage->line,
+			               "backoff_max of stage %s is less than its backoff",
 			               stage->name);
 		check_routes(p, stage, problems);
 	}
@@ -126,14 +131,16 @@ config_check(const struct config *config, struct problems *problems)
 		const struct config_pipeline *first = config_find(config, p->name);
 
 		if (first != p)
-			config_problem(problems, p->file, p->line, "pipeline %s is there twice, also at %s:%d", p->name,
+			config_problem(problems, p->file, p->line,
+			               "pipeline %s is there twice, also at %s:%d", p->name,
 			               first->file, first->line);
 		check_pipeline(p, problems);
 	}
 	if (config->set.lease_life < 3 * config->set.heartbeat)
-		config_problem(problems, config->path ? config->path : "settings", 0,
-		               "lease_life must be at least three times heartbeat: one late beat must not cost a "
-		               "host its work");
+		config_problem(
+		    problems, config->path ? config->path : "settings", 0,
+		    "lease_life must be at least three times heartbeat: one late beat must not cost a "
+		    "host its work");
 	if (config->set.poll_most < config->set.poll_least)
 		config_problem(problems, config->path ? config->path : "settings", 0,
 		               "poll_most is less than poll_least");

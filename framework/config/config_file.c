@@ -105,8 +105,10 @@ find_cut_integers(const char *path, const char *source, struct problems *problem
 		}
 		errno = 0;
 		value = strtoll(s, &end, 0);
-		if (*end != 'L' && *end != '.' && *end != 'e' && *end != 'E' && (errno || value > INT32_MAX))
-			config_problem(problems, path, line, "%.*s is larger than 2147483647: write %.*sL",
+		if (*end != 'L' && *end != '.' && *end != 'e' && *end != 'E' &&
+		    (errno || value > INT32_MAX))
+			config_problem(problems, path, line,
+			               "%.*s is larger than 2147483647: write %.*sL",
 			               (int)(end - s), s, (int)(end - s), s);
 		before = *(end - 1);
 		s = end;
@@ -127,7 +129,8 @@ check_writers(const char *path, bool strict, struct problems *problems)
 	if (!(sb.st_mode & 022))
 		return true;
 	if (!strict) {
-		log_line(LOG_WARNING, "others may write to a configuration file", "file", path, NULL);
+		log_line(LOG_WARNING, "others may write to a configuration file", "file", path,
+		         NULL);
 		return true;
 	}
 	config_problem(problems, path, 0, "others may write to this file (mode %03o): chmod go-w",
@@ -138,7 +141,7 @@ check_writers(const char *path, bool strict, struct problems *problems)
 config_t *
 config_parse(const char *path, bool strict, struct problems *problems)
 {
-	struct fault fault = {0};
+	struct fault fault = { 0 };
 	struct buf source;
 	config_t *parsed;
 	size_t had = problems->n;

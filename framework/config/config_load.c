@@ -28,7 +28,8 @@ take_pipelines(struct config *config, const config_setting_t *list, const char *
 		return;
 	}
 	for (int i = 0; i < config_setting_length(list); i++)
-		config_add_pipeline(config, config_setting_get_elem(list, (unsigned)i), file, problems);
+		config_add_pipeline(config, config_setting_get_elem(list, (unsigned)i), file,
+		                    problems);
 }
 
 static void
@@ -74,7 +75,8 @@ take_folder(struct config *config, const char *folder, bool strict, struct probl
 
 	if (n < 0) {
 		if (errno != ENOENT)
-			config_problem(problems, folder, 0, "cannot read the folder: %s", strerror(errno));
+			config_problem(problems, folder, 0, "cannot read the folder: %s",
+			               strerror(errno));
 		return;
 	}
 	for (int i = 0; i < n; i++) {
@@ -114,7 +116,7 @@ choose_path(const char *path)
 static void
 take_files(struct config *config, bool strict, struct problems *problems)
 {
-	static const char *const beside[] = {"conf.d", "pipelines.d"};
+	static const char *const beside[] = { "conf.d", "pipelines.d" };
 	const char *slash = strrchr(config->path, '/');
 	int len = slash ? (int)(slash - config->path) : 1;
 
@@ -131,8 +133,8 @@ enum status
 config_load(const char *path, const struct config_override *over, size_t n_over,
             struct config **ret_config, struct buf *report, struct fault *fault)
 {
-	struct fault own = {0};
-	struct problems problems = {.report = report, .fault = fault ? fault : &own};
+	struct fault own = { 0 };
+	struct problems problems = { .report = report, .fault = fault ? fault : &own };
 	struct config *config = mem_alloc(sizeof(*config));
 
 	config_defaults(&config->set);
@@ -141,7 +143,8 @@ config_load(const char *path, const struct config_override *over, size_t n_over,
 		take_files(config, is_strict(over, n_over), &problems);
 	config_environment(&config->set, &problems);
 	for (size_t i = 0; i < n_over; i++)
-		config_set_text(&config->set, over[i].name, over[i].value, "command line", 0, &problems);
+		config_set_text(&config->set, over[i].name, over[i].value, "command line", 0,
+		                &problems);
 	if (problems.n == 0)
 		config_check(config, &problems);
 	if (problems.n > 0) {
@@ -187,18 +190,10 @@ static void
 add_value(const struct config_option *o, struct buf *out)
 {
 	switch (o->type) {
-	case CONFIG_T_BOOL:
-		buf_adds(out, o->boolean ? "true" : "false");
-		break;
-	case CONFIG_T_INT:
-		buf_printf(out, "%lld", (long long)o->integer);
-		break;
-	case CONFIG_T_FLOAT:
-		buf_printf(out, "%.17g", o->number);
-		break;
-	case CONFIG_T_STRING:
-		buf_add_json(out, o->string, strlen(o->string));
-		break;
+	case CONFIG_T_BOOL: buf_adds(out, o->boolean ? "true" : "false"); break;
+	case CONFIG_T_INT: buf_printf(out, "%lld", (long long)o->integer); break;
+	case CONFIG_T_FLOAT: buf_printf(out, "%.17g", o->number); break;
+	case CONFIG_T_STRING: buf_add_json(out, o->string, strlen(o->string)); break;
 	case CONFIG_T_LIST:
 		for (size_t i = 0; i < o->n_items; i++) {
 			buf_addc(out, i ? ',' : '[');

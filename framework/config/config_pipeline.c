@@ -11,9 +11,10 @@
 #define NAME_MOST 63
 #define ATTEMPTS_MOST 1000
 
-static const char *const pipeline_keys[] = {"name", "stages"};
-static const char *const stage_keys[] = {"name", "plugin", "durable", "max_attempts", "timeout", "backoff",
-                                         "backoff_max", "max_lease", "options", "routes"};
+static const char *const pipeline_keys[] = { "name", "stages" };
+static const char *const stage_keys[] = { "name",    "plugin",  "durable",     "max_attempts",
+	                                  "timeout", "backoff", "backoff_max", "max_lease",
+	                                  "options", "routes" };
 
 struct place {
 	const char *file;
@@ -36,7 +37,8 @@ good_name(const char *name)
 }
 
 static char *
-read_name(const config_setting_t *group, const char *key, const char *fallback, const struct place *at)
+read_name(const config_setting_t *group, const char *key, const char *fallback,
+          const struct place *at)
 {
 	const config_setting_t *setting = config_setting_get_member(group, key);
 	const char *name = setting ? config_setting_get_string(setting) : fallback;
@@ -52,8 +54,8 @@ read_name(const config_setting_t *group, const char *key, const char *fallback, 
 	}
 	if (!good_name(name))
 		config_problem(at->problems, at->file, line,
-		               "%s '%s': names are 1 to %d lower-case letters, digits, _ and -", key, name,
-		               NAME_MOST);
+		               "%s '%s': names are 1 to %d lower-case letters, digits, _ and -",
+		               key, name, NAME_MOST);
 	return mem_dup(name);
 }
 
@@ -69,22 +71,25 @@ check_keys(const config_setting_t *group, const char *what, const char *const *k
 		for (size_t k = 0; k < n; k++)
 			known |= strcmp(name, keys[k]) == 0;
 		if (!known)
-			config_problem(at->problems, at->file, line_of(member), "unknown key '%s' in a %s%s", name, what,
+			config_problem(at->problems, at->file, line_of(member),
+			               "unknown key '%s' in a %s%s", name, what,
 			               config_suggest(name, keys, n));
 	}
 }
 
 static int64_t
-read_int(const config_setting_t *group, const char *key, int64_t fallback, int64_t least, int64_t most,
-         const struct place *at)
+read_int(const config_setting_t *group, const char *key, int64_t fallback, int64_t least,
+         int64_t most, const struct place *at)
 {
 	const config_setting_t *setting = config_setting_get_member(group, key);
 	int64_t value;
 
 	if (!setting)
 		return fallback;
-	if (config_setting_type(setting) != CONFIG_TYPE_INT && config_setting_type(setting) != CONFIG_TYPE_INT64) {
-		config_problem(at->problems, at->file, line_of(setting), "%s must be a whole number", key);
+	if (config_setting_type(setting) != CONFIG_TYPE_INT &&
+	    config_setting_type(setting) != CONFIG_TYPE_INT64) {
+		config_problem(at->problems, at->file, line_of(setting),
+		               "%s must be a whole number", key);
 		return fallback;
 	}
 	value = config_setting_get_int64(setting);
@@ -96,17 +101,19 @@ read_int(const config_setting_t *group, const char *key, int64_t fallback, int64
 }
 
 static int64_t
-read_duration(const config_setting_t *group, const char *key, int64_t fallback, const struct place *at)
+read_duration(const config_setting_t *group, const char *key, int64_t fallback,
+              const struct place *at)
 {
 	const config_setting_t *setting = config_setting_get_member(group, key);
 	const char *text = setting ? config_setting_get_string(setting) : NULL;
-	struct fault fault = {0};
+	struct fault fault = { 0 };
 	int64_t value = fallback;
 
 	if (!setting)
 		return fallback;
 	if (!text)
-		config_problem(at->problems, at->file, line_of(setting), "%s must be a duration like \"250ms\"", key);
+		config_problem(at->problems, at->file, line_of(setting),
+		               "%s must be a duration like \"250ms\"", key);
 	else if (text_duration(text, &value, &fault) != OK)
 		config_problem(at->problems, at->file, line_of(setting), "%s: %s", key, fault.text);
 	return value;
@@ -120,7 +127,8 @@ read_bool(const config_setting_t *group, const char *key, const struct place *at
 	if (!setting)
 		return false;
 	if (config_setting_type(setting) != CONFIG_TYPE_BOOL)
-		config_problem(at->problems, at->file, line_of(setting), "%s must be true or false", key);
+		config_problem(at->problems, at->file, line_of(setting), "%s must be true or false",
+		               key);
 	return config_setting_get_bool(setting);
 }
 
@@ -139,8 +147,8 @@ read_list(struct config_option *option, const config_setting_t *setting, const s
 		if (item)
 			option->items[option->n_items++] = mem_dup(item);
 		else
-			config_problem(at->problems, at->file, line_of(setting), "%s must be a list of strings",
-			               option->name);
+			config_problem(at->problems, at->file, line_of(setting),
+			               "%s must be a list of strings", option->name);
 	}
 }
 
@@ -148,9 +156,9 @@ static void
 read_option(struct config_option *option, const config_setting_t *setting, const struct place *at)
 {
 	*option = (struct config_option){
-	    .name = mem_dup(config_setting_name(setting)),
-	    .file = mem_dup(at->file),
-	    .line = line_of(setting),
+		.name = mem_dup(config_setting_name(setting)),
+		.file = mem_dup(at->file),
+		.line = line_of(setting),
 	};
 	switch (config_setting_type(setting)) {
 	case CONFIG_TYPE_BOOL:
@@ -171,11 +179,10 @@ read_option(struct config_option *option, const config_setting_t *setting, const
 		option->string = mem_dup(config_setting_get_string(setting));
 		break;
 	case CONFIG_TYPE_ARRAY:
-	case CONFIG_TYPE_LIST:
-		read_list(option, setting, at);
-		break;
+	case CONFIG_TYPE_LIST: read_list(option, setting, at); break;
 	default:
-		config_problem(at->problems, at->file, option->line, "option %s cannot be a group", option->name);
+		config_problem(at->problems, at->file, option->line, "option %s cannot be a group",
+		               option->name);
 	}
 }
 
@@ -187,7 +194,8 @@ read_group(const config_setting_t *of, const char *key, const struct place *at)
 
 	if (!group || config_setting_is_group(group))
 		return group;
-	config_problem(at->problems, at->file, line_of(group), "%s must be a group: { name = value; }", key);
+	config_problem(at->problems, at->file, line_of(group),
+	               "%s must be a group: { name = value; }", key);
 	return NULL;
 }
 
@@ -211,16 +219,19 @@ read_routes(struct config_stage *stage, const config_setting_t *group, const str
 
 	if (!routes)
 		return;
-	stage->routes = mem_array(NULL, (size_t)config_setting_length(routes), sizeof(*stage->routes));
+	stage->routes = mem_array(NULL, (size_t)config_setting_length(routes),
+	                          sizeof(*stage->routes));
 	for (int i = 0; i < config_setting_length(routes); i++) {
 		const config_setting_t *route = config_setting_get_elem(routes, (unsigned)i);
 		const char *to = config_setting_get_string(route);
 
 		if (to)
-			stage->routes[stage->n_routes++] =
-			    (struct config_route){mem_dup(config_setting_name(route)), mem_dup(to)};
+			stage->routes[stage->n_routes++] = (struct config_route){
+				mem_dup(config_setting_name(route)), mem_dup(to)
+			};
 		else
-			config_problem(at->problems, at->file, line_of(route), "route %s must name a stage, or \"end\"",
+			config_problem(at->problems, at->file, line_of(route),
+			               "route %s must name a stage, or \"end\"",
 			               config_setting_name(route));
 	}
 }
@@ -230,9 +241,10 @@ read_routes(struct config_stage *stage, const config_setting_t *group, const str
 static void
 read_stage(struct config_stage *stage, const config_setting_t *group, const struct place *at)
 {
-	*stage = (struct config_stage){.file = mem_dup(at->file), .line = line_of(group)};
+	*stage = (struct config_stage){ .file = mem_dup(at->file), .line = line_of(group) };
 	if (!config_setting_is_group(group)) {
-		config_problem(at->problems, at->file, stage->line, "a stage must be a group: { name = \"...\"; }");
+		config_problem(at->problems, at->file, stage->line,
+		               "a stage must be a group: { name = \"...\"; }");
 		stage->name = mem_dup("");
 		stage->plugin = mem_dup("");
 		return;
@@ -254,22 +266,25 @@ void
 config_add_pipeline(struct config *config, const config_setting_t *setting, const char *file,
                     struct problems *problems)
 {
-	const struct place at = {file, problems};
+	const struct place at = { file, problems };
 	struct config_pipeline *p;
 	const config_setting_t *stages;
 
 	if (!config_setting_is_group(setting)) {
-		config_problem(problems, file, line_of(setting), "a pipeline must be a group: { name = \"...\"; }");
+		config_problem(problems, file, line_of(setting),
+		               "a pipeline must be a group: { name = \"...\"; }");
 		return;
 	}
-	config->pipelines = mem_array(config->pipelines, config->n_pipelines + 1, sizeof(*config->pipelines));
+	config->pipelines = mem_array(config->pipelines, config->n_pipelines + 1,
+	                              sizeof(*config->pipelines));
 	p = &config->pipelines[config->n_pipelines++];
-	*p = (struct config_pipeline){.file = mem_dup(file), .line = line_of(setting)};
+	*p = (struct config_pipeline){ .file = mem_dup(file), .line = line_of(setting) };
 	check_keys(setting, "pipeline", pipeline_keys, countof(pipeline_keys), &at);
 	p->name = read_name(setting, "name", NULL, &at);
 	stages = config_setting_get_member(setting, "stages");
 	if (!stages || !config_setting_is_list(stages) || config_setting_length(stages) == 0) {
-		config_problem(problems, file, p->line, "pipeline %s has no stages: stages = ( { ... }, ... );", p->name);
+		config_problem(problems, file, p->line,
+		               "pipeline %s has no stages: stages = ( { ... }, ... );", p->name);
 		return;
 	}
 	p->n_stages = (size_t)config_setting_length(stages);

@@ -12,7 +12,8 @@ struct printed {
 };
 
 static const struct printed rows[] = {
-#define SETTING(type, name, fallback, min, max, env, help) {#type, #name, fallback, env, help, min, max},
+#define SETTING(type, name, fallback, min, max, env, help)                                         \
+	{ #type, #name, fallback, env, help, min, max },
 #include "config/settings.def"
 #undef SETTING
 };
@@ -37,9 +38,11 @@ print_range(const struct printed *row, FILE *out)
 	if (row->min == row->max)
 		return;
 	if (is(row, "DURATION"))
-		fprintf(out, " (%s to %s)", text_ns((int64_t)row->min, least), text_ns((int64_t)row->max, most));
+		fprintf(out, " (%s to %s)", text_ns((int64_t)row->min, least),
+		        text_ns((int64_t)row->max, most));
 	else if (is(row, "SIZE"))
-		fprintf(out, " (%s to %s)", text_bytes((int64_t)row->min, least), text_bytes((int64_t)row->max, most));
+		fprintf(out, " (%s to %s)", text_bytes((int64_t)row->min, least),
+		        text_bytes((int64_t)row->max, most));
 	else
 		fprintf(out, " (%.0f to %.0f)", row->min, row->max);
 }
@@ -71,9 +74,9 @@ config_print_manual(FILE *out)
 	for (size_t i = 0; i < countof(rows); i++) {
 		const struct printed *row = &rows[i];
 
-		fprintf(out, "| `%s` | %s | `%s%s%s` | %s%s%s | %s", row->name, row->type, quote(row), row->fallback,
-		        quote(row), row->environment[0] ? "`" : "", row->environment, row->environment[0] ? "`" : "",
-		        row->help);
+		fprintf(out, "| `%s` | %s | `%s%s%s` | %s%s%s | %s", row->name, row->type,
+		        quote(row), row->fallback, quote(row), row->environment[0] ? "`" : "",
+		        row->environment, row->environment[0] ? "`" : "", row->help);
 		print_range(row, out);
 		fputs(" |\n", out);
 	}

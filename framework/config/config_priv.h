@@ -20,14 +20,15 @@ void config_problem(struct problems *problems, const char *file, int line, const
 /* ": did you mean 'x'?" or "", in static thread storage. */
 const char *config_suggest(const char *name, const char *const *names, size_t n);
 
-/* config_file.c: one file parsed, after checks that libconfig does not make (integers that it would cut, who
- * may write to it). NULL: a problem was reported. The caller config_destroy()s and frees. */
+/* config_file.c: one file parsed, after checks that libconfig does not make (integers that it would
+ * cut, who may write to it). NULL: a problem was reported. The caller config_destroy()s and frees.
+ */
 config_t *config_parse(const char *path, bool strict, struct problems *problems);
 
 /* config_settings.c */
 void config_defaults(struct settings *set);
-void config_set_text(struct settings *set, const char *name, const char *text, const char *file, int line,
-                     struct problems *problems);
+void config_set_text(struct settings *set, const char *name, const char *text, const char *file,
+                     int line, struct problems *problems);
 void config_set(struct settings *set, const config_setting_t *setting, const char *file,
                 struct problems *problems);
 void config_environment(struct settings *set, struct problems *problems);

@@ -20,8 +20,8 @@ struct row {
 };
 
 static const struct row rows[] = {
-#define SETTING(type, name, fallback, min, max, env, help) \
-	{#name, fallback, env, type, min, max, offsetof(struct settings, name)},
+#define SETTING(type, name, fallback, min, max, env, help)                                         \
+	{ #name, fallback, env, type, min, max, offsetof(struct settings, name) },
 #include "config/settings.def"
 #undef SETTING
 };
@@ -109,30 +109,23 @@ static void
 put_text(struct settings *set, const struct row *row, const char *text, const char *file, int line,
          struct problems *problems)
 {
-	struct fault fault = {0};
+	struct fault fault = { 0 };
 	int64_t value = 0;
 	enum status st = OK;
 
 	switch (row->kind) {
 	case STRING:
-	case PATH:
-		put_string(set, row, text);
-		return;
+	case PATH: put_string(set, row, text); return;
 	case BOOL:
 		if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
 			*(bool *)member(set, row) = text[0] == 't';
 		else
-			config_problem(problems, file, line, "%s must be true or false, not '%s'", row->name, text);
+			config_problem(problems, file, line, "%s must be true or false, not '%s'",
+			               row->name, text);
 		return;
-	case INT:
-		st = text_int(text, INT64_MIN, INT64_MAX, &value, &fault);
-		break;
-	case SIZE:
-		st = text_size(text, &value, &fault);
-		break;
-	case DURATION:
-		st = text_duration(text, &value, &fault);
-		break;
+	case INT: st = text_int(text, INT64_MIN, INT64_MAX, &value, &fault); break;
+	case SIZE: st = text_size(text, &value, &fault); break;
+	case DURATION: st = text_duration(text, &value, &fault); break;
 	}
 	if (st == OK)
 		put_number(set, row, value, file, line, problems);
@@ -143,8 +136,8 @@ put_text(struct settings *set, const struct row *row, const char *text, const ch
 void
 config_defaults(struct settings *set)
 {
-	struct fault fault = {0};
-	struct problems none = {.fault = &fault};
+	struct fault fault = { 0 };
+	struct problems none = { .fault = &fault };
 
 	memset(set, 0, sizeof(*set));
 	for (size_t i = 0; i < countof(rows); i++)
@@ -160,8 +153,8 @@ unknown(const char *name, const char *file, int line, struct problems *problems)
 }
 
 void
-config_set_text(struct settings *set, const char *name, const char *text, const char *file, int line,
-                struct problems *problems)
+config_set_text(struct settings *set, const char *name, const char *text, const char *file,
+                int line, struct problems *problems)
 {
 	const struct row *row = find(name);
 
@@ -175,12 +168,12 @@ static const char *
 wanted(enum kind kind)
 {
 	static const char *const texts[] = {
-	    [BOOL] = "true or false",
-	    [INT] = "a whole number",
-	    [SIZE] = "a size like \"64MiB\"",
-	    [DURATION] = "a duration like \"250ms\"",
-	    [STRING] = "a string",
-	    [PATH] = "a path",
+		[BOOL] = "true or false",
+		[INT] = "a whole number",
+		[SIZE] = "a size like \"64MiB\"",
+		[DURATION] = "a duration like \"250ms\"",
+		[STRING] = "a string",
+		[PATH] = "a path",
 	};
 
 	return texts[kind];

@@ -13,11 +13,13 @@
 
 struct host_options {
 	const struct config *config; /* outlives the run */
-	bool dev;                    /* `penstock dev`: plugins are loaded from where they are, warnings instead of refusals */
+	bool dev; /* `penstock dev`: plugins are loaded from where they are, warnings instead of
+	             refusals */
 };
 
-/* Runs until SIGTERM or SIGINT, drains, and returns. A second signal ends it at once. OK after a clean drain;
- * INVALID when the configuration or a plugin is not fit to start; AWAY never: hosts wait for the database. */
+/* Runs until SIGTERM or SIGINT, drains, and returns. A second signal ends it at once. OK after a
+ * clean drain; INVALID when the configuration or a plugin is not fit to start; AWAY never: hosts
+ * wait for the database. */
 enum status host_run(const struct host_options *options, struct fault *fault);
 
 /* Path of the counters segment of the host that this configuration names; caller frees. */

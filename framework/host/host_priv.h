@@ -11,8 +11,11 @@
 #define HOST_PROCESSES_MAX 64
 
 /* How a host process ends, as its exit code says. */
-enum host_end { HOST_DRAINED = 0, HOST_UNFIT = 2 /* shared->fault says why; starting again would not help */,
-	HOST_FAILED = 1 };
+enum host_end {
+	HOST_DRAINED = 0,
+	HOST_UNFIT = 2 /* shared->fault says why; starting again would not help */,
+	HOST_FAILED = 1
+};
 
 /* In memory shared over fork: what outlives a host process. */
 struct host_shared {
@@ -20,8 +23,10 @@ struct host_shared {
 	struct fault fault;
 };
 
-/* A host process from fork to exit. stop_fd becomes readable when it is to drain. Returns an enum host_end. */
-int host_process_run(const struct host_options *options, struct segment *segment, uint32_t first_worker,
-                     uint32_t n_workers, struct host_shared *shared, int stop_fd);
+/* A host process from fork to exit. stop_fd becomes readable when it is to drain. Returns an enum
+ * host_end. */
+int host_process_run(const struct host_options *options, struct segment *segment,
+                     uint32_t first_worker, uint32_t n_workers, struct host_shared *shared,
+                     int stop_fd);
 
 #endif

@@ -17,19 +17,19 @@ host_process_run(const struct host_options *options, struct segment *segment, ui
                  uint32_t n_workers, struct host_shared *shared, int stop_fd)
 {
 	struct pool_options pool_options = {
-	    .config = options->config,
-	    .segment = segment,
-	    .first_worker = first_worker,
-	    .n_workers = n_workers,
-	    .host_id = &shared->host_id,
-	    .dev = options->dev,
+		.config = options->config,
+		.segment = segment,
+		.first_worker = first_worker,
+		.n_workers = n_workers,
+		.host_id = &shared->host_id,
+		.dev = options->dev,
 	};
 	struct pool *pool;
 	enum status st;
 
 	signal(SIGPIPE, SIG_IGN);
 	setlocale(LC_ALL, "C.UTF-8");
-	shared->fault = (struct fault){0};
+	shared->fault = (struct fault){ 0 };
 	st = pool_create(&pool_options, stop_fd, &pool, &shared->fault);
 	if (st == STOPPED)
 		return HOST_DRAINED;

@@ -22,11 +22,11 @@
 
 #define RESTART_LEAST (100 * MSEC)
 #define RESTART_MOST (30 * SEC)
-#define STEADY (60 * SEC) /* lived for so long: its next death is a first one again */
+#define STEADY (60 * SEC)    /* lived for so long: its next death is a first one again */
 #define KILL_GRACE (5 * SEC) /* beyond the drain */
 
 struct child {
-	pid_t pid; /* 0: not running */
+	pid_t pid;                      /* 0: not running */
 	int64_t started_at, restart_at; /* mono */
 	int64_t pause;
 };
@@ -62,7 +62,7 @@ cores(void)
 static void
 block_signals(sigset_t *ret_old)
 {
-	const int taken[] = {SIGTERM, SIGINT, SIGCHLD, SIGHUP};
+	const int taken[] = { SIGTERM, SIGINT, SIGCHLD, SIGHUP };
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -86,7 +86,8 @@ child_main(struct supervisor *s, uint32_t i, pid_t parent)
 	sigaddset(&stop, SIGTERM);
 	sigaddset(&stop, SIGINT);
 	stop_fd = signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
-	end = host_process_run(s->options, s->segment, i * s->workers, s->workers, &s->shared[i], stop_fd);
+	end = host_process_run(s->options, s->segment, i * s->workers, s->workers, &s->shared[i],
+	                       stop_fd);
 	exit(end);
 }
 
@@ -155,7 +156,8 @@ child_ended(struct supervisor *s, uint32_t i, int status)
 		return;
 	}
 	if (WIFSIGNALED(status))
-		snprintf(how, sizeof(how), "signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+		snprintf(how, sizeof(how), "signal %d (%s)", WTERMSIG(status),
+		         strsignal(WTERMSIG(status)));
 	else
 		snprintf(how, sizeof(how), "exit code %d", WEXITSTATUS(status));
 	log_line(LOG_ERROR, "a host process died", "how", how, NULL);
@@ -226,7 +228,7 @@ until_next(const struct supervisor *s)
 	ns = at > now ? at - now : 0;
 	if (ns > 3600 * SEC)
 		ns = 3600 * SEC;
-	return (struct timespec){.tv_sec = ns / SEC, .tv_nsec = ns % SEC};
+	return (struct timespec){ .tv_sec = ns / SEC, .tv_nsec = ns % SEC };
 }
 
 static void
@@ -242,14 +244,17 @@ supervise(struct supervisor *s)
 		if (signo == SIGTERM || signo == SIGINT)
 			stop(s);
 		if (signo == SIGHUP)
-			log_line(LOG_WARNING, "the configuration is read at start only: restart to change it", NULL);
+			log_line(LOG_WARNING,
+			         "the configuration is read at start only: restart to change it",
+			         NULL);
 		reap_children(s);
 		if (!s->stopping)
 			start_due(s);
 		else if (!s->kill_at)
 			stop(s);
 		if (s->kill_at && clock_mono() >= s->kill_at) {
-			log_line(LOG_ERROR, "a host process did not drain in time and is killed", NULL);
+			log_line(LOG_ERROR, "a host process did not drain in time and is killed",
+			         NULL);
 			signal_children(s, SIGKILL);
 		}
 	}
@@ -276,7 +281,7 @@ enum status
 host_run(const struct host_options *options, struct fault *fault)
 {
 	const struct settings *set = &options->config->set;
-	struct supervisor s = {.options = options, .n = (uint32_t)set->processes};
+	struct supervisor s = { .options = options, .n = (uint32_t)set->processes };
 	size_t shared_size;
 	sigset_t old;
 	char *path;
@@ -288,15 +293,18 @@ host_run(const struct host_options *options, struct fault *fault)
 	}
 	s.workers = set->workers ? (uint32_t)set->workers : (cores() + s.n - 1) / s.n;
 	if (s.n * s.workers > COUNTERS_WORKERS)
-		return fault_set(fault, INVALID, "%u processes of %u workers are more than the %u that a host can have",
-		                 s.n, s.workers, COUNTERS_WORKERS);
+		return fault_set(
+		    fault, INVALID,
+		    "%u processes of %u workers are more than the %u that a host can have", s.n,
+		    s.workers, COUNTERS_WORKERS);
 	st = make_room(&s, &path, fault);
 	if (st != OK)
 		return st;
 	s.segment->supervisor_pid = getpid();
 	s.segment->n_workers = s.n * s.workers;
 	shared_size = s.n * sizeof(*s.shared);
-	s.shared = mmap(NULL, shared_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	s.shared = mmap(NULL, shared_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+	                0);
 	check(s.shared != MAP_FAILED);
 	block_signals(&old);
 	for (uint32_t i = 0; i < s.n; i++)

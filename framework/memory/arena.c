@@ -14,8 +14,10 @@ arena_alloc(struct arena *arena, size_t size)
 
 	if (p)
 		return p;
-	fprintf(stderr, "penstock: a lease needs more memory than worker_memory allows: %zu bytes on top of %zu\n",
-	        size, arena_used(arena));
+	fprintf(
+	    stderr,
+	    "penstock: a lease needs more memory than worker_memory allows: %zu bytes on top of %zu\n",
+	    size, arena_used(arena));
 	abort();
 }
 

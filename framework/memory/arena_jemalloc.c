@@ -31,8 +31,8 @@ struct on_reset {
 };
 
 struct arena {
-	unsigned jemalloc;  /* index of the jemalloc arena */
-	struct chunk *first; /* kept over resets */
+	unsigned jemalloc;    /* index of the jemalloc arena */
+	struct chunk *first;  /* kept over resets */
 	struct chunk *chunks; /* newest first; ends with `first` */
 	char *at, *end;
 	size_t used, peak, most;
@@ -45,7 +45,7 @@ static struct {
 	pthread_mutex_t lock;
 	unsigned *index;
 	size_t n, cap;
-} idle = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} idle = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static enum status
 take_jemalloc(unsigned *ret, struct fault *fault)
@@ -89,7 +89,7 @@ add_chunk(struct arena *arena, size_t size)
 
 	if (!chunk)
 		return NULL;
-	*chunk = (struct chunk){arena->chunks, size};
+	*chunk = (struct chunk){ arena->chunks, size };
 	arena->chunks = chunk;
 	return chunk;
 }
@@ -131,7 +131,8 @@ arena_create(struct arena **ret_arena, size_t most, struct fault *fault)
 static void *
 alloc_slow(struct arena *arena, size_t size)
 {
-	size_t grown = arena->chunks->size * 2 < LARGEST_CHUNK ? arena->chunks->size * 2 : LARGEST_CHUNK;
+	size_t grown = arena->chunks->size * 2 < LARGEST_CHUNK ? arena->chunks->size * 2
+	                                                       : LARGEST_CHUNK;
 	bool alone = size > grown / 4;
 	struct chunk *chunk = add_chunk(arena, alone ? size + header() : grown);
 	void *p;
@@ -208,7 +209,7 @@ arena_on_reset(struct arena *arena, void (*fn)(void *data), void *data)
 {
 	struct on_reset *callback = arena_alloc(arena, sizeof(*callback));
 
-	*callback = (struct on_reset){arena->callbacks, fn, data};
+	*callback = (struct on_reset){ arena->callbacks, fn, data };
 	arena->callbacks = callback;
 }
 

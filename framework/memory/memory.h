@@ -16,7 +16,8 @@ struct arena;
 /* most: bytes an arena may hold between two resets; a request beyond it ends the process with a
  * clear message unless arena_try() made it. 0: no bound. [the owning thread] */
 enum status arena_create(struct arena **ret_arena, size_t most, struct fault *fault);
-void arena_destroy(struct arena *arena); /* resets; the jemalloc arena goes back to a pool and is used again */
+void arena_destroy(
+    struct arena *arena); /* resets; the jemalloc arena goes back to a pool and is used again */
 
 /* Zeroed, aligned for any type. Never NULL. */
 void *arena_alloc(struct arena *arena, size_t size) must_check;

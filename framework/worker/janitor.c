@@ -49,7 +49,7 @@ struct janitor {
 static bool
 told_to_stop(const struct pool *pool)
 {
-	struct pollfd p = {.fd = pool->stop_fd, .events = POLLIN};
+	struct pollfd p = { .fd = pool->stop_fd, .events = POLLIN };
 
 	return poll(&p, 1, 0) > 0;
 }
@@ -57,7 +57,8 @@ told_to_stop(const struct pool *pool)
 static void
 pause_for(const struct pool *pool, int64_t ns)
 {
-	struct pollfd p = {.fd = atomic_load(&pool->stopping) ? -1 : pool->stop_fd, .events = POLLIN};
+	struct pollfd p = { .fd = atomic_load(&pool->stopping) ? -1 : pool->stop_fd,
+		            .events = POLLIN };
 
 	poll(&p, 1, (int)(ns / MSEC));
 }
@@ -69,13 +70,14 @@ register_pipelines(struct janitor *j, struct fault *fault)
 
 	for (size_t p = 0; p < pool->n_pipelines; p++) {
 		const struct config_pipeline *conf = pool->pipelines[p].conf;
-		struct queue_stage *stages = arena_alloc(j->arena, conf->n_stages * sizeof(*stages));
+		struct queue_stage *stages = arena_alloc(j->arena,
+		                                         conf->n_stages * sizeof(*stages));
 		enum status st;
 
 		for (size_t s = 0; s < conf->n_stages; s++)
 			stages[s] = (struct queue_stage){
-			    .name = conf->stages[s].name,
-			    .max_attempts = (int16_t)conf->stages[s].max_attempts,
+				.name = conf->stages[s].name,
+				.max_attempts = (int16_t)conf->stages[s].max_attempts,
 			};
 		st = queue_register(j->db, conf->name, stages, conf->n_stages, fault);
 		if (st != OK)
@@ -101,8 +103,8 @@ register_host(struct janitor *j, int64_t former, struct fault *fault)
 
 	gethostname(machine, sizeof(machine) - 1);
 	j->boot = uuid_random();
-	st = queue_host_register(j->db, &j->boot, name[0] ? name : machine, machine, getpid(), former, &host,
-	                         fault);
+	st = queue_host_register(j->db, &j->boot, name[0] ? name : machine, machine, getpid(),
+	                         former, &host, fault);
 	if (st != OK)
 		return st;
 	atomic_store(&pool->valid_until, sent + pool->config->set.lease_life);
@@ -138,14 +140,14 @@ static enum status
 connect_first(struct janitor *j, struct fault *fault)
 {
 	struct db_options options = {
-	    .conninfo = j->pool->config->set.database,
-	    .application = "penstock host",
+		.conninfo = j->pool->config->set.database,
+		.application = "penstock host",
 	};
 	enum status st;
 	bool told = false;
 
 	do {
-		*fault = (struct fault){0};
+		*fault = (struct fault){ 0 };
 		st = j->db ? db_reconnect(j->db, fault) : db_open(&options, &j->db, fault);
 		if (st == OK)
 			st = set_up(j, fault);
@@ -185,7 +187,8 @@ beat(struct janitor *j, struct fault *fault)
 		atomic_store(&pool->valid_until, sent + pool->config->set.lease_life);
 	if (st != NOT_FOUND)
 		return st;
-	log_line(LOG_WARNING, "this host was silent for too long and was taken for dead: it registers again",
+	log_line(LOG_WARNING,
+	         "this host was silent for too long and was taken for dead: it registers again",
 	         NULL);
 	atomic_store(&pool->host, 0);
 	return register_host(j, 0, fault);
@@ -209,7 +212,7 @@ watch_hosts(struct janitor *j, const struct queue_host *hosts, size_t n, int64_t
 	for (size_t i = 0; i < n; i++) {
 		const struct watch *old = find_watch(j, hosts[i].id);
 
-		seen[i] = (struct watch){hosts[i].id, hosts[i].beat, now};
+		seen[i] = (struct watch){ hosts[i].id, hosts[i].beat, now };
 		if (old && old->beat == hosts[i].beat)
 			seen[i].since = old->since;
 	}
@@ -221,7 +224,8 @@ watch_hosts(struct janitor *j, const struct queue_host *hosts, size_t n, int64_t
 static void
 count(struct janitor *j, enum host_counter c, uint64_t n)
 {
-	pool_count(&(struct worker){.pool = j->pool, .line = j->pool->options->first_worker}, c, n);
+	pool_count(&(struct worker){ .pool = j->pool, .line = j->pool->options->first_worker }, c,
+	           n);
 }
 
 static enum status
@@ -287,7 +291,8 @@ pack(struct janitor *j, struct fault *fault)
 	for (size_t i = 0; i < j->pool->n_lanes && st == OK; i++) {
 		st = queue_pack(j->db, j->pool->lane_ids[i], PACK_LIMIT, &fewer, fault);
 		if (st == OK && fewer > 0)
-			j->pack_at = 0; /* more may be there: again at once, after the other duties */
+			j->pack_at =
+			    0; /* more may be there: again at once, after the other duties */
 	}
 	return st;
 }
@@ -298,7 +303,8 @@ make_blocks(struct janitor *j, struct fault *fault)
 	enum status st = queue_make_blocks(j->db, fault);
 
 	j->blocks_at = clock_mono() + BLOCKS_EVERY;
-	if (st == SQL) { /* somebody holds a lock on job: try again later, blocks are made far ahead */
+	if (st ==
+	    SQL) { /* somebody holds a lock on job: try again later, blocks are made far ahead */
 		log_fault(LOG_WARNING, "cannot make room for job ids ahead", fault);
 		return OK;
 	}
@@ -336,7 +342,7 @@ void
 janitor_void_orphans(struct pool *pool)
 {
 	struct janitor *j = pool->janitor;
-	struct fault fault = {0};
+	struct fault fault = { 0 };
 	struct uuid token;
 	enum status st;
 
@@ -392,8 +398,11 @@ static int64_t
 until_next_duty(const struct janitor *j)
 {
 	int64_t next = j->beat_at, known = atomic_load(&j->pool->wake_at), now = clock_mono();
-	const int64_t times[] = {j->reap_at, j->wake_at, j->blocks_at, j->pack_at, known,
-	                         j->bell && j->busy_since ? j->busy_since + BELL_QUIET : INT64_MAX};
+	const int64_t times[] = {
+		j->reap_at,   j->wake_at,
+		j->blocks_at, j->pack_at,
+		known,        j->bell && j->busy_since ? j->busy_since + BELL_QUIET : INT64_MAX
+	};
 
 	for (size_t i = 0; i < countof(times); i++)
 		if (times[i] < next)
@@ -405,7 +414,7 @@ until_next_duty(const struct janitor *j)
 static bool
 recover(struct janitor *j)
 {
-	struct fault fault = {0};
+	struct fault fault = { 0 };
 
 	if (db_reconnect(j->db, &fault) != OK || db_listen(j->db, "penstock", &fault) != OK) {
 		pause_for(j->pool, RECONNECT_PAUSE);
@@ -460,7 +469,7 @@ janitor_run(struct pool *pool, struct fault *fault)
 			away = !recover(j);
 			continue;
 		}
-		*fault = (struct fault){0};
+		*fault = (struct fault){ 0 };
 		st = do_round(j, fault);
 		away = passing(st);
 		if (away)
@@ -477,7 +486,7 @@ void
 janitor_close(struct pool *pool)
 {
 	struct janitor *j = pool->janitor;
-	struct fault fault = {0};
+	struct fault fault = { 0 };
 
 	if (!j)
 		return;

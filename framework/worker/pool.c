@@ -131,14 +131,14 @@ pool_choose(struct pool *pool, struct worker *w, struct queue_claim *ret_claim, 
 		lane->want = lease_size(pool, w, lane);
 		memcpy(heads, lane->heads, lane->n_heads * sizeof(*heads));
 		*ret_claim = (struct queue_claim){
-		    .host = atomic_load(&pool->host),
-		    .lane = lane->id,
-		    .want = lane->want,
-		    .want_bytes = pool->config->set.lease_bytes,
-		    .lock = parcels_for(lane, lane->want),
-		    .inline_bytes = INLINE_BODY,
-		    .heads = heads,
-		    .n_heads = lane->n_heads,
+			.host = atomic_load(&pool->host),
+			.lane = lane->id,
+			.want = lane->want,
+			.want_bytes = pool->config->set.lease_bytes,
+			.lock = parcels_for(lane, lane->want),
+			.inline_bytes = INLINE_BODY,
+			.heads = heads,
+			.n_heads = lane->n_heads,
 		};
 	}
 	pthread_mutex_unlock(&pool->lock);
@@ -156,8 +156,8 @@ head_of(struct lane *lane, int16_t priority)
 	return NULL;
 }
 
-/* The lane begins where this claim ended: also when another worker's later claim went further, since
- * this one may have left the rest of a parcel there. */
+/* The lane begins where this claim ended: also when another worker's later claim went further,
+ * since this one may have left the rest of a parcel there. */
 void
 pool_claimed(struct pool *pool, struct lane *lane, enum status status, const struct lease *lease,
              int64_t last)
@@ -192,7 +192,7 @@ pool_ready(struct pool *pool, int32_t lane_id, int16_t priority)
 		return; /* another host's stage */
 	pthread_mutex_lock(&pool->lock);
 	if (!head_of(lane, priority) && lane->n_heads < LANE_HEADS)
-		lane->heads[lane->n_heads++] = (struct queue_head){.priority = priority};
+		lane->heads[lane->n_heads++] = (struct queue_head){ .priority = priority };
 	lane->ready = true;
 	pthread_mutex_unlock(&pool->lock);
 	pool_wake(pool, 1);
@@ -335,17 +335,19 @@ lay_out_lanes(struct pool *pool)
 	pool->lane_ids = mem_array(NULL, pool->n_lanes, sizeof(*pool->lane_ids));
 	pool->pipelines = mem_array(NULL, pool->n_pipelines, sizeof(*pool->pipelines));
 	for (size_t p = 0; p < config->n_pipelines; p++) {
-		pool->pipelines[p] = (struct pool_pipeline){&config->pipelines[p], &pool->lanes[next]};
+		pool->pipelines[p] = (struct pool_pipeline){ &config->pipelines[p],
+			                                     &pool->lanes[next] };
 		for (size_t s = 0; s < config->pipelines[p].n_stages; s++)
 			pool->lanes[next++] = (struct lane){
-			    .pipeline = p, .stage = s, .conf = &config->pipelines[p].stages[s]};
+				.pipeline = p, .stage = s, .conf = &config->pipelines[p].stages[s]
+			};
 	}
 }
 
 static void
 open_wait(struct pool *pool)
 {
-	struct epoll_event in = {.events = EPOLLIN};
+	struct epoll_event in = { .events = EPOLLIN };
 
 	pool->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pool->wait_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -359,11 +361,11 @@ load_stage(struct pool *pool, struct lane *lane, struct fault *fault)
 {
 	const struct settings *set = &pool->config->set;
 	struct stage_spec spec = {
-	    .pipeline = pool->pipelines[lane->pipeline].conf->name,
-	    .stage = lane->conf,
-	    .state_dir = set->state_dir,
-	    .strict = set->strict_files && !pool->options->dev,
-	    .workers = pool->n_workers,
+		.pipeline = pool->pipelines[lane->pipeline].conf->name,
+		.stage = lane->conf,
+		.state_dir = set->state_dir,
+		.strict = set->strict_files && !pool->options->dev,
+		.workers = pool->n_workers,
 	};
 	char *path;
 	enum status st = stage_find(set->plugin_path, lane->conf->plugin, &path, fault);

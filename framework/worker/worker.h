@@ -14,8 +14,15 @@
 #include "config/config.h"
 #include "counters/counters.h"
 
-enum worker_state { WORKER_STARTING, WORKER_IDLE, WORKER_CLAIMING, WORKER_IN_STAGE, WORKER_SETTLING,
-	WORKER_AWAY, WORKER_STOPPED };
+enum worker_state {
+	WORKER_STARTING,
+	WORKER_IDLE,
+	WORKER_CLAIMING,
+	WORKER_IN_STAGE,
+	WORKER_SETTLING,
+	WORKER_AWAY,
+	WORKER_STOPPED
+};
 
 struct pool;
 
@@ -24,17 +31,18 @@ struct pool_options {
 	struct segment *segment;
 	uint32_t first_worker; /* index of the first worker's lines in the segment */
 	uint32_t n_workers;
-	int64_t *host_id;      /* shared with the supervisor: in: id of the boot that this one replaces, or 0;
-	                        * out: the own id, 0 after leaving */
+	int64_t *host_id; /* shared with the supervisor: in: id of the boot that this one replaces,
+	                   * or 0; out: the own id, 0 after leaving */
 	bool dev;
 };
 
-/* Waits for the database, checks the schema, registers pipelines and the host, loads every stage. INVALID when a stage
- * cannot be loaded, REFUSED when the schema is not known; STOPPED when stop_fd became readable meanwhile. */
+/* Waits for the database, checks the schema, registers pipelines and the host, loads every stage.
+ * INVALID when a stage cannot be loaded, REFUSED when the schema is not known; STOPPED when stop_fd
+ * became readable meanwhile. */
 enum status pool_create(const struct pool_options *options, int stop_fd, struct pool **ret_pool,
                         struct fault *fault);
-/* Runs the workers until stop_fd becomes readable, then drains: running calls end, what is left of each
- * lease is handed back uncharged. */
+/* Runs the workers until stop_fd becomes readable, then drains: running calls end, what is left of
+ * each lease is handed back uncharged. */
 enum status pool_run(struct pool *pool, struct fault *fault);
 void pool_destroy(struct pool *pool);
 

@@ -43,7 +43,7 @@ fetch_body(void *data, struct stage_job *job, size_t *ret_len)
 {
 	struct worker *w = data;
 	struct work *work = job->user;
-	struct fault fault = {0};
+	struct fault fault = { 0 };
 	const void *body = NULL;
 	enum status st;
 
@@ -76,10 +76,10 @@ begin_chain(struct chain *c)
 		work->job.ps.id = job->id;
 		work->job.user = work;
 		work->job.in = (struct ps_message){
-		    .attributes = job->attributes,
-		    .attributes_len = job->attributes_len,
-		    .body = job->body,
-		    .body_len = job->body_len,
+			.attributes = job->attributes,
+			.attributes_len = job->attributes_len,
+			.body = job->body,
+			.body_len = job->body_len,
 		};
 		work->job.body_absent = !job->body && job->body_len > 0;
 	}
@@ -92,7 +92,7 @@ keep_message(struct chain *c, struct work *work, struct verdict *v)
 {
 	struct stage_job *job = &work->job;
 	struct ps_message *m = &job->in;
-	struct fault fault = {0};
+	struct fault fault = { 0 };
 	enum status st;
 
 	v->job = job->ps.id;
@@ -151,11 +151,11 @@ after_stage(struct chain *c, struct work *work)
 	struct stage_job *job = &work->job;
 	const struct lane *lane = &c->pipeline->lanes[work->at.stage];
 	struct outcome outcome = {
-	    .kind = (enum ps_outcome)job->ps.outcome,
-	    .route = job->ps.route,
-	    .code = job->ps.code,
-	    .message = job->ps.message,
-	    .delay_ms = job->ps.delay_ms,
+		.kind = (enum ps_outcome)job->ps.outcome,
+		.route = job->ps.route,
+		.code = job->ps.code,
+		.message = job->ps.message,
+		.delay_ms = job->ps.delay_ms,
 	};
 	struct verdict v;
 	size_t next;
@@ -174,7 +174,8 @@ after_stage(struct chain *c, struct work *work)
 			outcome.route = release_default_route(lane->release);
 		if (job->changed) {
 			job->in = job->out;
-			job->body_absent = job->body_absent && !job->out.body && job->out.body_len > 0;
+			job->body_absent = job->body_absent && !job->out.body &&
+			                   job->out.body_len > 0;
 			work->changed = true;
 		}
 	}
@@ -195,19 +196,20 @@ call_stage(struct chain *c, const struct lane *lane, struct stage_job **jobs, si
 {
 	struct worker *w = c->worker;
 	struct stage_call call = {
-	    .release = lane->release,
-	    .worker = w->index,
-	    .arena = c->arena,
-	    .hooks = &w->hooks,
-	    .slot = w->slots[lane - c->pool->lanes],
-	    .line = &c->pool->segment->recorder[w->line],
-	    .lease = c->lease->token.bytes,
-	    .lane = lane->id,
-	    .deadline = lane->conf->timeout_ns ? clock_mono() + lane->conf->timeout_ns : INT64_MAX,
-	    .jobs = jobs,
-	    .n = n,
-	    .completions = w->completions,
-	    .id = ++w->calls,
+		.release = lane->release,
+		.worker = w->index,
+		.arena = c->arena,
+		.hooks = &w->hooks,
+		.slot = w->slots[lane - c->pool->lanes],
+		.line = &c->pool->segment->recorder[w->line],
+		.lease = c->lease->token.bytes,
+		.lane = lane->id,
+		.deadline = lane->conf->timeout_ns ? clock_mono() + lane->conf->timeout_ns
+		                                   : INT64_MAX,
+		.jobs = jobs,
+		.n = n,
+		.completions = w->completions,
+		.id = ++w->calls,
 	};
 
 	w->hooks.body = fetch_body;
@@ -254,10 +256,10 @@ enum status
 chain_run(struct worker *worker, struct lease *lease, struct verdict **ret_verdicts, size_t *ret_n)
 {
 	struct chain c = {
-	    .worker = worker,
-	    .pool = worker->pool,
-	    .lease = lease,
-	    .arena = worker->arena[0],
+		.worker = worker,
+		.pool = worker->pool,
+		.lease = lease,
+		.arena = worker->arena[0],
 	};
 	struct lane *first = pool_lane(worker->pool, lease->lane);
 	int64_t began = clock_mono();

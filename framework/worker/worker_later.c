@@ -28,12 +28,12 @@ later_add(struct worker *w, const struct lease *lease, const struct position *at
 	int64_t timeout = lane->conf->timeout_ns ? lane->conf->timeout_ns : LATER_DEADLINE;
 
 	*later = (struct later_job){
-	    .token = job->token,
-	    .lease = lease->token,
-	    .job = job->ps.id,
-	    .at = *at,
-	    .deadline = clock_mono() + timeout,
-	    .lane = lane,
+		.token = job->token,
+		.lease = lease->token,
+		.job = job->ps.id,
+		.at = *at,
+		.deadline = clock_mono() + timeout,
+		.lane = lane,
 	};
 	list_append(&w->later, &later->node);
 	w->n_later++;
@@ -66,11 +66,11 @@ verdict_later(struct worker *w, const struct ready_later *r)
 		return v;
 	}
 	outcome = (struct outcome){
-	    .kind = c->outcome,
-	    .route = c->result.route,
-	    .code = c->result.code,
-	    .message = c->result.message,
-	    .delay_ms = c->result.delay_ms,
+		.kind = c->outcome,
+		.route = c->result.route,
+		.code = c->result.code,
+		.message = c->result.message,
+		.delay_ms = c->result.delay_ms,
 	};
 	if (!outcome.route)
 		outcome.route = release_default_route(r->job->lane->release);
@@ -98,7 +98,8 @@ compare_place(const void *a, const void *b)
 	int c = memcmp(&ra->job->lease, &rb->job->lease, sizeof(struct uuid));
 
 	if (!c)
-		c = (ra->job->at.stage > rb->job->at.stage) - (ra->job->at.stage < rb->job->at.stage);
+		c = (ra->job->at.stage > rb->job->at.stage) -
+		    (ra->job->at.stage < rb->job->at.stage);
 	return c ? c : ra->job->at.input_hop - rb->job->at.input_hop;
 }
 
@@ -142,13 +143,13 @@ collect(struct worker *w, int64_t now, struct ready_later *ready, size_t most)
 
 		check(job);
 		job->deadline = INT64_MAX;
-		ready[n++] = (struct ready_later){job, c};
+		ready[n++] = (struct ready_later){ job, c };
 	}
 	list_each(node, &w->later) {
 		struct later_job *job = list_entry(node, struct later_job, node);
 
 		if (n < most && job->deadline <= now && stage_later_cancel(job->token))
-			ready[n++] = (struct ready_later){job, NULL};
+			ready[n++] = (struct ready_later){ job, NULL };
 	}
 	return n;
 }

@@ -20,11 +20,11 @@ static struct pg_conn *
 lend_read_connection(void *data)
 {
 	struct worker *w = data;
-	struct fault fault = {0};
+	struct fault fault = { 0 };
 	struct db_options options = {
-	    .conninfo = w->pool->config->set.database,
-	    .application = "penstock look-up",
-	    .read_only = true,
+		.conninfo = w->pool->config->set.database,
+		.application = "penstock look-up",
+		.read_only = true,
 	};
 	enum status st = OK;
 
@@ -69,7 +69,7 @@ static enum status
 open_worker(struct worker *w, struct fault *fault)
 {
 	const struct settings *set = &w->pool->config->set;
-	struct db_options options = {.conninfo = set->database, .application = "penstock worker"};
+	struct db_options options = { .conninfo = set->database, .application = "penstock worker" };
 	enum status st = OK;
 
 	for (int i = 0; i < 2 && st == OK; i++)
@@ -81,11 +81,11 @@ open_worker(struct worker *w, struct fault *fault)
 	list_init(&w->later);
 	w->completions = stage_completions_create(wake_for_completion, w);
 	w->hooks = (struct stage_hooks){
-	    .db = transaction_db,
-	    .db_read = lend_read_connection,
-	    .cancelled = cancelled,
-	    .stopping = stopping,
-	    .data = w,
+		.db = transaction_db,
+		.db_read = lend_read_connection,
+		.cancelled = cancelled,
+		.stopping = stopping,
+		.data = w,
 	};
 	return OK;
 }
@@ -112,7 +112,8 @@ init_stages(struct worker *w, struct fault *fault)
 		const struct lane *lane = &pool->lanes[i];
 
 		w->slots[i] = counters_slot(pool->segment, w->line, release_pipeline(lane->release),
-		                            release_stage(lane->release), release_id(lane->release));
+		                            release_stage(lane->release),
+		                            release_id(lane->release));
 		st = stage_thread_init(lane->release, w->index, fault);
 	}
 	return st;
@@ -141,7 +142,8 @@ static void
 give_up(struct worker *w, const struct lease *lease)
 {
 	pool_count(w, HOST_fenced_self, 1);
-	log_line(LOG_WARNING, "a lease is given up: the database is away or this host was silent for too long",
+	log_line(LOG_WARNING,
+	         "a lease is given up: the database is away or this host was silent for too long",
 	         NULL);
 	transaction_abandon(w);
 	pool_orphan(w->pool, &lease->token);
@@ -159,13 +161,13 @@ run_lease(struct worker *w, struct lease *lease)
 
 	w->lease_lane = pool_lane(w->pool, lease->lane);
 	w->lease_at = (struct position){
-	    .pipeline = w->lease_lane->pipeline,
-	    .stage = w->lease_lane->stage,
-	    .hop = lease->hop,
-	    .input_hop = lease->input_hop,
-	    .attempt = lease->attempt,
-	    .hold = lease->hold,
-	    .priority = lease->priority,
+		.pipeline = w->lease_lane->pipeline,
+		.stage = w->lease_lane->stage,
+		.hop = lease->hop,
+		.input_hop = lease->input_hop,
+		.attempt = lease->attempt,
+		.hold = lease->hold,
+		.priority = lease->priority,
 	};
 	if (chain_run(w, lease, &verdicts, &n) == OK)
 		settle_turn(w, &lease->token, verdicts, n, true, &next);
@@ -190,7 +192,7 @@ static void
 rest(struct worker *w)
 {
 	const struct settings *set = &w->pool->config->set;
-	struct fault fault = {0};
+	struct fault fault = { 0 };
 	bool any = false;
 	enum status st = pool_scan(w->pool, w->db, w->arena[1], &any, &fault);
 
@@ -201,7 +203,8 @@ rest(struct worker *w)
 	}
 	w->looked = st == OK && any && !w->looked;
 	if (w->looked)
-		return; /* once: what others hold locked looks ready too, and must not make us spin */
+		return; /* once: what others hold locked looks ready too, and must not make us spin
+		         */
 	pool_state(w, WORKER_IDLE);
 	w->idle_ns = w->idle_ns ? w->idle_ns * 2 : set->poll_least;
 	if (w->idle_ns > set->poll_most)
@@ -234,7 +237,7 @@ static void *
 worker_main(void *data)
 {
 	struct worker *w = data;
-	struct fault fault = {0};
+	struct fault fault = { 0 };
 
 	if (init_stages(w, &fault) == OK)
 		work_until_stopped(w);
@@ -256,7 +259,9 @@ worker_start(struct pool *pool, uint32_t index, struct fault *fault)
 	enum status st;
 	int err;
 
-	*w = (struct worker){.pool = pool, .index = index, .line = pool->options->first_worker + index};
+	*w = (struct worker){ .pool = pool,
+		              .index = index,
+		              .line = pool->options->first_worker + index };
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&w->wake, &attr);
@@ -266,7 +271,8 @@ worker_start(struct pool *pool, uint32_t index, struct fault *fault)
 	st = open_worker(w, fault);
 	if (st != OK)
 		return st;
-	sigfillset(&all); /* signals are the janitor's: a plugin's system calls are not interrupted */
+	sigfillset(
+	    &all); /* signals are the janitor's: a plugin's system calls are not interrupted */
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	atomic_fetch_add(&pool->n_running, 1);
 	err = pthread_create(&w->thread, NULL, worker_main, w);

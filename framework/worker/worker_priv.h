@@ -30,11 +30,11 @@ struct lane {
 	/* under pool->lock */
 	struct queue_head heads[LANE_HEADS];
 	size_t n_heads;
-	bool ready;       /* something may be there */
-	uint64_t served;  /* turn at which it was last chosen */
-	double job_ns;    /* mean work of a job, chain included; 0: not known yet */
+	bool ready;         /* something may be there */
+	uint64_t served;    /* turn at which it was last chosen */
+	double job_ns;      /* mean work of a job, chain included; 0: not known yet */
 	double parcel_jobs; /* mean jobs of a claim's parcels, as far as it shows */
-	int32_t want;     /* of the last claim */
+	int32_t want;       /* of the last claim */
 };
 
 struct pool_pipeline {
@@ -60,7 +60,8 @@ struct worker {
 	bool started;
 	struct db *db;
 	struct db *db_read; /* opened when a stage first asks */
-	struct arena *arena[2]; /* the lease at hand lives in [0]; the next one is claimed into [1] */
+	struct arena
+	    *arena[2]; /* the lease at hand lives in [0]; the next one is claimed into [1] */
 	struct counter_slot **slots; /* one for each lane of the pool */
 	struct stage_completions *completions;
 	struct list later; /* struct later_job: promised by plugins of this worker's calls */
@@ -68,15 +69,15 @@ struct worker {
 	struct stage_hooks hooks;
 	const struct lane *lease_lane; /* of the lease at hand, with where its jobs began */
 	struct position lease_at;
-	bool in_transaction;  /* of the lease at hand */
+	bool in_transaction; /* of the lease at hand */
 	bool in_savepoint;
-	bool lost;            /* the connection died under the lease at hand */
+	bool lost; /* the connection died under the lease at hand */
 	uint64_t calls;
 	uint64_t turns;
-	int64_t idle_ns;      /* current pause between two looks */
-	bool looked;          /* the last look found something, and no claim got it since */
-	bool woken;           /* under pool->lock */
-	bool sleeping;        /* under pool->lock */
+	int64_t idle_ns; /* current pause between two looks */
+	bool looked;     /* the last look found something, and no claim got it since */
+	bool woken;      /* under pool->lock */
+	bool sleeping;   /* under pool->lock */
 	pthread_cond_t wake;
 };
 
@@ -103,9 +104,9 @@ struct pool {
 	_Atomic int64_t wake_at; /* mono: when a deferred job that we know of is due */
 	struct janitor *janitor;
 	_Atomic uint32_t n_running; /* worker threads that have not ended */
-	int kick;    /* eventfd: interrupts the janitor's wait */
-	int stop_fd; /* readable: stop */
-	int wait_fd; /* epoll over both */
+	int kick;                   /* eventfd: interrupts the janitor's wait */
+	int stop_fd;                /* readable: stop */
+	int wait_fd;                /* epoll over both */
 };
 
 /* pool.c */
@@ -115,8 +116,8 @@ struct lane *pool_lane(struct pool *pool, int32_t id);
 struct lane *pool_choose(struct pool *pool, struct worker *worker, struct queue_claim *ret_claim,
                          struct arena *arena);
 /* What a claim taught: where the lane begins now, how large its parcels are. */
-void pool_claimed(struct pool *pool, struct lane *lane, enum status status, const struct lease *lease,
-                  int64_t last);
+void pool_claimed(struct pool *pool, struct lane *lane, enum status status,
+                  const struct lease *lease, int64_t last);
 /* Jobs were put into a lane. */
 void pool_ready(struct pool *pool, int32_t lane, int16_t priority);
 /* Reads the heads of all lanes through `db`. *ret_any: whether something may be ready. */
@@ -125,7 +126,7 @@ enum status pool_scan(struct pool *pool, struct db *db, struct arena *arena, boo
 void pool_measured(struct pool *pool, struct lane *lane, size_t jobs, int64_t took_ns);
 /* Sleeps until woken or for at most ns. True: woken. [worker] */
 bool pool_sleep(struct pool *pool, struct worker *worker, int64_t ns);
-void pool_wake(struct pool *pool, uint32_t most);          /* up to `most` sleepers [any] */
+void pool_wake(struct pool *pool, uint32_t most);           /* up to `most` sleepers [any] */
 void pool_wake_worker(struct pool *pool, struct worker *w); /* [any] */
 void pool_orphan(struct pool *pool, const struct uuid *token);
 bool pool_valid(const struct pool *pool); /* may this host still believe in its leases? */
@@ -176,13 +177,15 @@ void verdict_settle(struct verdict *verdicts, size_t n, struct arena *arena, str
 /* ---- worker_chain.c: a lease through its fused stages ---- */
 
 /* Runs the stages; one verdict for each job that leaves the lease now (those promised LATER stay).
- * STOPPED: the work must not be settled (connection lost in a transaction, host no longer valid). */
+ * STOPPED: the work must not be settled (connection lost in a transaction, host no longer valid).
+ */
 enum status chain_run(struct worker *worker, struct lease *lease, struct verdict **ret_verdicts,
                       size_t *ret_n);
 
 /* ---- worker_transaction.c: a stage's SQL in the settlement's transaction ---- */
 
-/* Runs one call of a transactional stage between savepoints; again job by job when not every job is DONE. */
+/* Runs one call of a transactional stage between savepoints; again job by job when not every job is
+ * DONE. */
 void transaction_call(struct worker *worker, struct stage_call *call);
 struct pg_conn *transaction_db(void *worker); /* hook of ps_db() */
 /* Forgets an open transaction: its work is given up. */
@@ -190,10 +193,10 @@ void transaction_abandon(struct worker *worker);
 
 /* ---- worker_settle.c: the end of a lease ---- */
 
-/* One round trip: settles the verdicts and claims the next lease into arena[1]. Sees every failure through:
- * on return nothing is left to settle for this token. *ret_lease NULL: nothing claimed. */
-void settle_turn(struct worker *worker, const struct uuid *token, struct verdict *verdicts, size_t n,
-                 bool claim_next, struct lease **ret_lease);
+/* One round trip: settles the verdicts and claims the next lease into arena[1]. Sees every failure
+ * through: on return nothing is left to settle for this token. *ret_lease NULL: nothing claimed. */
+void settle_turn(struct worker *worker, const struct uuid *token, struct verdict *verdicts,
+                 size_t n, bool claim_next, struct lease **ret_lease);
 /* Waits for the database with back-off. False: the host is stopping. */
 bool settle_reconnect(struct worker *worker);
 

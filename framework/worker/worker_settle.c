@@ -28,7 +28,7 @@ bool
 settle_reconnect(struct worker *w)
 {
 	int64_t pause = RECONNECT_LEAST;
-	struct fault fault = {0};
+	struct fault fault = { 0 };
 
 	pool_state(w, WORKER_AWAY);
 	while (!atomic_load(&w->pool->stopping)) {
@@ -54,9 +54,11 @@ settled_ok(struct ending *e)
 		if (set->kind == SETTLE_READY)
 			pool_ready(pool, set->lane, e->worker->lease_at.priority);
 		if (set->kind == SETTLE_DEFERRED) {
-			int64_t due = clock_mono() + set->delay_ms * MSEC, was = atomic_load(&pool->wake_at);
+			int64_t due = clock_mono() + set->delay_ms * MSEC,
+			        was = atomic_load(&pool->wake_at);
 
-			while (due < was && !atomic_compare_exchange_weak(&pool->wake_at, &was, due))
+			while (due < was &&
+			       !atomic_compare_exchange_weak(&pool->wake_at, &was, due))
 				;
 		}
 	}
@@ -65,44 +67,48 @@ settled_ok(struct ending *e)
 static enum status
 settle_once(struct ending *e, struct fault *fault)
 {
-	struct queue_turn turn = {.token = e->token, .settle = &e->settle};
+	struct queue_turn turn = { .token = e->token, .settle = &e->settle };
 
 	queue_turn(e->worker->db, e->worker->arena[0], &turn);
 	*fault = turn.fault;
 	return turn.settled;
 }
 
-/* The server refuses this settlement (a value that it cannot store, a deferred constraint of a stage). One job alone is
- * charged with it; several come back isolated and halved, so that the innocent are found. */
+/* The server refuses this settlement (a value that it cannot store, a deferred constraint of a
+ * stage). One job alone is charged with it; several come back isolated and halved, so that the
+ * innocent are found. */
 static void
 refuse(struct ending *e, const struct fault *fault)
 {
 	struct worker *w = e->worker;
 	struct pool *pool = w->pool;
-	struct fault again = {0};
+	struct fault again = { 0 };
 
 	log_fault(LOG_ERROR, "the database refuses a settlement", fault);
 	for (size_t i = 0; i < e->n; i++) {
 		struct verdict *v = &e->verdicts[i];
 
 		*v = (struct verdict){
-		    .job = v->job,
-		    .kind = SETTLE_READY,
-		    .lane = w->lease_lane->id,
-		    .hop = w->lease_at.hop,
-		    .input_hop = w->lease_at.input_hop,
-		    .attempt = (int16_t)(w->lease_at.attempt - 1),
-		    .hold = HOLD_ISOLATE,
-		    .bytes = v->bytes,
+			.job = v->job,
+			.kind = SETTLE_READY,
+			.lane = w->lease_lane->id,
+			.hop = w->lease_at.hop,
+			.input_hop = w->lease_at.input_hop,
+			.attempt = (int16_t)(w->lease_at.attempt - 1),
+			.hold = HOLD_ISOLATE,
+			.bytes = v->bytes,
 		};
 	}
 	if (e->n == 1) {
-		const struct outcome retry = {
-		    .kind = PS_RETRY, .code = "SETTLE_REFUSED", .message = fault->text, .delay_ms = -1};
+		const struct outcome retry = { .kind = PS_RETRY,
+			                       .code = "SETTLE_REFUSED",
+			                       .message = fault->text,
+			                       .delay_ms = -1 };
 		int64_t job = e->verdicts[0].job, bytes = e->verdicts[0].bytes;
 		size_t next;
 
-		verdict_of(pool, &w->lease_at, &retry, splitmix64((uint64_t)job), &e->verdicts[0], &next);
+		verdict_of(pool, &w->lease_at, &retry, splitmix64((uint64_t)job), &e->verdicts[0],
+		           &next);
 		e->verdicts[0].job = job;
 		e->verdicts[0].bytes = bytes;
 	}
@@ -152,12 +158,15 @@ settle_again(struct ending *e, enum status st, struct fault *fault, bool in_tran
 		switch (st) {
 		case FENCED:
 			pool_count(w, HOST_refused, 1);
-			log_line(LOG_WARNING, "a settlement was refused: its lease had been given to others", NULL);
+			log_line(LOG_WARNING,
+			         "a settlement was refused: its lease had been given to others",
+			         NULL);
 			return;
 		case AWAY:
 		case UNKNOWN:
 			st = find_out(e, fault);
-			if (st == NOT_FOUND) /* it had committed, or was voided: either way it is over */
+			if (st ==
+			    NOT_FOUND) /* it had committed, or was voided: either way it is over */
 				return;
 			if (st != OK || in_transaction) {
 				pool_orphan(w->pool, e->token);
@@ -196,9 +205,9 @@ void
 settle_turn(struct worker *w, const struct uuid *token, struct verdict *verdicts, size_t n,
             bool claim_next, struct lease **ret_lease)
 {
-	struct ending e = {.worker = w, .token = token, .verdicts = verdicts, .n = n};
+	struct ending e = { .worker = w, .token = token, .verdicts = verdicts, .n = n };
 	struct queue_claim claim;
-	struct queue_turn turn = {.in_transaction = w->in_transaction};
+	struct queue_turn turn = { .in_transaction = w->in_transaction };
 	struct lane *lane = NULL;
 	bool was_in_transaction = w->in_transaction;
 

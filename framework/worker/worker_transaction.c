@@ -15,7 +15,7 @@ struct pg_conn *
 transaction_db(void *data)
 {
 	struct worker *w = data;
-	struct fault fault = {0};
+	struct fault fault = { 0 };
 	enum status st = OK;
 
 	if (w->lost)
@@ -39,7 +39,7 @@ transaction_db(void *data)
 void
 transaction_abandon(struct worker *w)
 {
-	struct fault fault = {0};
+	struct fault fault = { 0 };
 
 	if (w->in_transaction && db_alive(w->db) && db_rollback(w->db, &fault) != OK)
 		log_fault(LOG_WARNING, "cannot roll back", &fault);
@@ -83,7 +83,7 @@ breached(struct worker *w, struct stage_call *call, const struct fault *fault)
 static bool
 undo(struct worker *w, struct stage_call *call)
 {
-	struct fault fault = {0};
+	struct fault fault = { 0 };
 
 	if (!w->in_savepoint)
 		return true;
@@ -99,16 +99,16 @@ undo(struct worker *w, struct stage_call *call)
 
 /* How one run of a call ended. */
 struct attempt {
-	bool stands;     /* every job is DONE and its SQL is kept */
-	bool used;       /* ps_db() was called */
+	bool stands; /* every job is DONE and its SQL is kept */
+	bool used;   /* ps_db() was called */
 	bool sql_failed;
-	bool ended;      /* the transaction is not ours any more; outcomes are set */
+	bool ended; /* the transaction is not ours any more; outcomes are set */
 };
 
 static void
 close_savepoint(struct worker *w, struct stage_call *call, struct attempt *a)
 {
-	struct fault fault = {0};
+	struct fault fault = { 0 };
 	enum status st = db_scrub(w->db, &fault);
 	enum db_transaction state = db_transaction_state(w->db);
 
@@ -136,7 +136,7 @@ close_savepoint(struct worker *w, struct stage_call *call, struct attempt *a)
 static struct attempt
 attempt(struct worker *w, struct stage_call *call)
 {
-	struct attempt a = {0};
+	struct attempt a = { 0 };
 
 	stage_call_run(call);
 	a.stands = all_done(call);

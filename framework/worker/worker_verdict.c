@@ -20,12 +20,12 @@ static struct verdict
 leave(const struct pool *pool, const struct position *at, enum settle_kind kind)
 {
 	return (struct verdict){
-	    .kind = kind,
-	    .lane = lane_at(pool, at)->id,
-	    .hop = at->hop,
-	    .input_hop = at->input_hop,
-	    .attempt = at->attempt,
-	    .hold = at->hold,
+		.kind = kind,
+		.lane = lane_at(pool, at)->id,
+		.hop = at->hop,
+		.input_hop = at->input_hop,
+		.attempt = at->attempt,
+		.hold = at->hold,
 	};
 }
 
@@ -83,12 +83,13 @@ verdict_of(const struct pool *pool, const struct position *at, const struct outc
 	switch (outcome->kind) {
 	case PS_DONE:
 		next = config_next(pipeline, at->stage, outcome->route);
-		if (next < 0) { /* declared by nobody: a completion, or a route that leads nowhere */
+		if (next <
+		    0) { /* declared by nobody: a completion, or a route that leads nowhere */
 			const struct outcome bad = {
-			    .kind = PS_RETRY,
-			    .code = "BAD_ROUTE",
-			    .message = "the stage named a route that leads nowhere",
-			    .delay_ms = -1,
+				.kind = PS_RETRY,
+				.code = "BAD_ROUTE",
+				.message = "the stage named a route that leads nowhere",
+				.delay_ms = -1,
 			};
 			retry(pool, at, &bad, random, ret);
 			return false;
@@ -116,16 +117,15 @@ verdict_of(const struct pool *pool, const struct position *at, const struct outc
 		return false;
 	case PS_SPLIT: {
 		const struct outcome unsupported = {
-		    .kind = PS_FAIL,
-		    .code = "SPLIT_UNSUPPORTED",
-		    .message = "this host cannot split jobs yet",
+			.kind = PS_FAIL,
+			.code = "SPLIT_UNSUPPORTED",
+			.message = "this host cannot split jobs yet",
 		};
 		return verdict_of(pool, at, &unsupported, random, ret, ret_next);
 	}
 	case PS_RETRY:
 	case PS_UNSET:
-	case PS_LATER:
-		break;
+	case PS_LATER: break;
 	}
 	retry(pool, at, outcome, random, ret);
 	return false;
@@ -142,7 +142,8 @@ verdict_hand_back(const struct pool *pool, const struct position *at, bool isola
 }
 
 void
-verdict_forward(const struct pool *pool, const struct position *at, size_t next, struct verdict *ret)
+verdict_forward(const struct pool *pool, const struct position *at, size_t next,
+                struct verdict *ret)
 {
 	*ret = leave(pool, at, SETTLE_READY);
 	ret->lane = pool->pipelines[at->pipeline].lanes[next].id;
@@ -202,21 +203,21 @@ add_rows(const struct verdict *v, struct settle *settle)
 {
 	if (v->output)
 		settle->outputs[settle->n_outputs++] = (struct settle_output){
-		    .job = v->job,
-		    .hop = v->hop,
-		    .attributes = v->attributes,
-		    .attributes_len = v->attributes_len,
-		    .body = v->body,
-		    .body_len = v->body_len,
+			.job = v->job,
+			.hop = v->hop,
+			.attributes = v->attributes,
+			.attributes_len = v->attributes_len,
+			.body = v->body,
+			.body_len = v->body_len,
 		};
 	if (v->failure)
 		settle->failures[settle->n_failures++] = (struct settle_failure){
-		    .job = v->job,
-		    .lane = v->failure_lane,
-		    .attempt = v->failure_attempt,
-		    .code = v->code,
-		    .message = v->message,
-		    .release = v->release,
+			.job = v->job,
+			.lane = v->failure_lane,
+			.attempt = v->failure_attempt,
+			.code = v->code,
+			.message = v->message,
+			.release = v->release,
 		};
 }
 
@@ -234,9 +235,9 @@ verdict_settle(struct verdict *verdicts, size_t n, struct arena *arena, struct s
 		n_failures += verdicts[i].failure;
 	}
 	*ret = (struct settle){
-	    .sets = arena_alloc(arena, n * sizeof(*ret->sets)),
-	    .outputs = arena_alloc(arena, n_outputs * sizeof(*ret->outputs)),
-	    .failures = arena_alloc(arena, n_failures * sizeof(*ret->failures)),
+		.sets = arena_alloc(arena, n * sizeof(*ret->sets)),
+		.outputs = arena_alloc(arena, n_outputs * sizeof(*ret->outputs)),
+		.failures = arena_alloc(arena, n_failures * sizeof(*ret->failures)),
 	};
 	for (size_t i = 0; i < n; i++) {
 		const struct verdict *v = &verdicts[i];
@@ -245,14 +246,14 @@ verdict_settle(struct verdict *verdicts, size_t n, struct arena *arena, struct s
 		if (i == 0 || compare_kind(&verdicts[i - 1], v) != 0) {
 			set = &ret->sets[ret->n_sets++];
 			*set = (struct settle_set){
-			    .kind = v->kind,
-			    .lane = v->lane,
-			    .delay_ms = v->delay_ms,
-			    .hop = v->hop,
-			    .input_hop = v->input_hop,
-			    .attempt = v->attempt,
-			    .hold = v->hold,
-			    .jobs = {&ids[i], 0},
+				.kind = v->kind,
+				.lane = v->lane,
+				.delay_ms = v->delay_ms,
+				.hop = v->hop,
+				.input_hop = v->input_hop,
+				.attempt = v->attempt,
+				.hold = v->hold,
+				.jobs = { &ids[i], 0 },
 			};
 		}
 		set->jobs.n++;

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -26,21 +27,23 @@ struct world {
 static int
 set_up(void **state)
 {
-	static const char *const names[] = {"a", "b", "c"};
+	static const char *const names[] = { "a", "b", "c" };
 	struct world *w = mem_alloc(sizeof(*w));
-	struct fault fault = {0};
+	struct fault fault = { 0 };
 
 	for (size_t i = 0; i < 3; i++) {
 		w->stages[i] = (struct config_stage){
-		    .name = mem_dup(names[i]),
-		    .max_attempts = 3,
-		    .backoff_ns = SEC,
-		    .backoff_max_ns = 10 * SEC,
+			.name = mem_dup(names[i]),
+			.max_attempts = 3,
+			.backoff_ns = SEC,
+			.backoff_max_ns = 10 * SEC,
 		};
-		w->lanes[i] = (struct lane){.id = 11 + (int32_t)i, .stage = i, .conf = &w->stages[i]};
+		w->lanes[i] = (struct lane){ .id = 11 + (int32_t)i,
+			                     .stage = i,
+			                     .conf = &w->stages[i] };
 	}
-	w->pipeline = (struct config_pipeline){.stages = w->stages, .n_stages = 3};
-	w->pool_pipeline = (struct pool_pipeline){&w->pipeline, w->lanes};
+	w->pipeline = (struct config_pipeline){ .stages = w->stages, .n_stages = 3 };
+	w->pool_pipeline = (struct pool_pipeline){ &w->pipeline, w->lanes };
 	w->pool.pipelines = &w->pool_pipeline;
 	w->pool.n_pipelines = 1;
 	w->pool.lanes = w->lanes;
@@ -62,14 +65,17 @@ tear_down(void **state)
 	return 0;
 }
 
-static const struct position middle = {.stage = 1, .hop = 4, .input_hop = 3, .attempt = 2};
+static const struct position middle = { .stage = 1, .hop = 4, .input_hop = 3, .attempt = 2 };
 
 static struct verdict
 verdict(struct world *w, struct position at, enum ps_outcome kind, int64_t delay_ms)
 {
-	const struct outcome outcome = {
-	    .kind = kind, .route = "done", .code = "CODE", .message = "why", .delay_ms = delay_ms};
-	struct verdict v = {0};
+	const struct outcome outcome = { .kind = kind,
+		                         .route = "done",
+		                         .code = "CODE",
+		                         .message = "why",
+		                         .delay_ms = delay_ms };
+	struct verdict v = { 0 };
 	size_t next = 99;
 
 	assert_false(verdict_of(&w->pool, &at, &outcome, 0, &v, &next));
@@ -80,7 +86,7 @@ static void
 done_goes_on_to_the_next_stage(void **state)
 {
 	struct world *w = *state;
-	const struct outcome done = {.kind = PS_DONE, .route = "done"};
+	const struct outcome done = { .kind = PS_DONE, .route = "done" };
 	struct verdict v;
 	size_t next;
 
@@ -201,11 +207,13 @@ backoff_doubles_up_to_its_cap_within_a_fifth(void **state)
 	const struct {
 		int attempt;
 		int64_t middle_ms;
-	} rows[] = {{1, 1000}, {2, 2000}, {3, 4000}, {4, 8000}, {5, 10000}, {60, 10000}, {1000, 10000}};
+	} rows[] = { { 1, 1000 },  { 2, 2000 },   { 3, 4000 },    { 4, 8000 },
+		     { 5, 10000 }, { 60, 10000 }, { 1000, 10000 } };
 
 	for (size_t i = 0; i < countof(rows); i++)
 		for (uint64_t r = 0; r < 1000; r++) {
-			int64_t ms = verdict_backoff_ms(&w->stages[0], rows[i].attempt, splitmix64(r));
+			int64_t ms = verdict_backoff_ms(&w->stages[0], rows[i].attempt,
+			                                splitmix64(r));
 
 			assert_true(ms >= rows[i].middle_ms * 8 / 10 - 1);
 			assert_true(ms <= rows[i].middle_ms * 12 / 10);
@@ -217,14 +225,14 @@ backoff_doubles_up_to_its_cap_within_a_fifth(void **state)
 static struct verdict
 ready(int64_t job, int32_t lane)
 {
-	return (struct verdict){.job = job, .kind = SETTLE_READY, .lane = lane, .bytes = 10};
+	return (struct verdict){ .job = job, .kind = SETTLE_READY, .lane = lane, .bytes = 10 };
 }
 
 static void
 verdicts_of_one_kind_make_one_set(void **state)
 {
 	struct world *w = *state;
-	struct verdict v[] = {ready(1, 12), ready(2, 12), ready(7, 12)};
+	struct verdict v[] = { ready(1, 12), ready(2, 12), ready(7, 12) };
 	struct settle s;
 
 	verdict_settle(v, countof(v), w->arena, &s);
@@ -263,7 +271,7 @@ static void
 outputs_and_failures_go_with_their_jobs(void **state)
 {
 	struct world *w = *state;
-	struct verdict v[] = {ready(5, 12), ready(3, 12)};
+	struct verdict v[] = { ready(5, 12), ready(3, 12) };
 	struct settle s;
 
 	v[0].output = true;
@@ -290,20 +298,20 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    sentence(done_goes_on_to_the_next_stage),
-	    sentence(done_at_the_last_stage_completes),
-	    sentence(retry_waits_at_its_stage_and_keeps_its_attempt),
-	    sentence(retry_at_the_last_attempt_is_a_dead_letter),
-	    sentence(unset_is_charged_like_a_retry),
-	    sentence(snooze_uses_no_attempt),
-	    sentence(fail_is_dead_at_the_first_attempt),
-	    sentence(discard_ends_with_its_reason),
-	    sentence(split_is_refused_until_it_is_built),
-	    sentence(handing_back_charges_nothing),
-	    sentence(backoff_doubles_up_to_its_cap_within_a_fifth),
-	    sentence(verdicts_of_one_kind_make_one_set),
-	    sentence(verdicts_that_differ_in_anything_stay_apart_and_sorted),
-	    sentence(outputs_and_failures_go_with_their_jobs),
+		sentence(done_goes_on_to_the_next_stage),
+		sentence(done_at_the_last_stage_completes),
+		sentence(retry_waits_at_its_stage_and_keeps_its_attempt),
+		sentence(retry_at_the_last_attempt_is_a_dead_letter),
+		sentence(unset_is_charged_like_a_retry),
+		sentence(snooze_uses_no_attempt),
+		sentence(fail_is_dead_at_the_first_attempt),
+		sentence(discard_ends_with_its_reason),
+		sentence(split_is_refused_until_it_is_built),
+		sentence(handing_back_charges_nothing),
+		sentence(backoff_doubles_up_to_its_cap_within_a_fifth),
+		sentence(verdicts_of_one_kind_make_one_set),
+		sentence(verdicts_that_differ_in_anything_stay_apart_and_sorted),
+		sentence(outputs_and_failures_go_with_their_jobs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
