@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_config_mistakes.c - each mistake in a configuration is told with the
+ * file, the line and what to write instead.
+ */
+#include "support/config_tree.h"
+
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+/* A configuration of one file and all that is said of it. */
+struct mistake {
+	const char *sentence, *text, *report;
+};
+
+/* "penstock.conf:" stands before each line of a report, as it is said; so rows leave it out. */
+#define PIPELINE(stages) "pipeline: { name = \"p\"; stages = (\n" stages "\n); };\n"
+
+/* clang-format off */
+static const struct mistake mistakes[] = {
+	/* ---- settings ---- */
+	{ "an_unknown_setting_comes_with_the_nearest_name",
+	  "\nworkrs = 4;\n",
+	  "2: unknown setting 'workrs'; did you mean 'workers'?\n" },
+	{ "an_unknown_setting_that_resembles_none_comes_without_a_suggestion",
+	  "flux_capacitor = 4;\n",
+	  "1: unknown setting 'flux_capacitor'\n" },
+	{ "all_mistakes_are_told_at_once_in_the_order_of_the_file",
+	  "workrs = 4;\nheartbeat = 2;\n\nprocesses = 0;\n",
+	  "1: unknown setting 'workrs'; did you mean 'workers'?\n"
+	  "2: heartbeat must be a duration like \"250ms\"\n"
+	  "4: processes is out of range: 1 to 64\n" },
+	{ "a_string_where_a_number_belongs",
+	  "workers = \"4\";\n",
+	  "1: workers must be a whole number\n" },
+	{ "a_fraction_where_a_whole_number_belongs",
+	  "workers = 1.5;\n",
+	  "1: workers must be a whole number\n" },
+	{ "a_number_where_a_switch_belongs",
+	  "strict_files = 1;\n",
+	  "1: strict_files must be true or false\n" },
+	{ "a_number_where_a_string_belongs",
+	  "database = 5432;\n",
+	  "1: database must be a string\n" },
+	{ "a_switch_where_a_path_belongs",
+	  "state_dir = true;\n",
+	  "1: state_dir must be a path\n" },
+	{ "a_number_where_a_size_belongs",
+	  "lease_bytes = 65536;\n",
+	  "1: lease_bytes must be a size like \"64MiB\"\n" },
+	{ "a_group_where_a_value_belongs",
+	  "workers: { most = 4; };\n",
+	  "1: workers must be a whole number\n" },
+	{ "a_duration_without_its_unit",
+	  "heartbeat = \"2\";\n",
+	  "1: heartbeat: '2' is not a duration: it has no unit ''; write for example \"250ms\"\n" },
+	{ "a_duration_in_an_unknown_unit",
+	  "heartbeat = \"2 fortnights\";\n",
+	  "1: heartbeat: '2 fortnights' is not a duration: unknown unit 'fortnights'; write for example \"250ms\"\n" },
+	{ "a_negative_duration",
+	  "heartbeat = \"-2s\";\n",
+	  "1: heartbeat: '-2s' is not a duration: write for example \"250ms\"\n" },
+	{ "a_size_in_an_unknown_unit",
+	  "lease_bytes = \"16 bananas\";\n",
+	  "1: lease_bytes: '16 bananas' is not a size: unknown unit 'bananas'; write for example \"64MiB\"\n" },
+	{ "a_number_out_of_range_is_told_with_the_range",
+	  "workers = 1025;\n",
+	  "1: workers is out of range: 0 to 1024\n" },
+	{ "a_negative_number_out_of_range",
+	  "workers = -1;\n",
+	  "1: workers is out of range: 0 to 1024\n" },
+	{ "a_duration_out_of_range_is_told_in_units",
+	  "heartbeat = \"1h\";\n",
+	  "1: heartbeat is out of range: 100 ms to 60.0 s\n" },
+	{ "a_size_out_of_range_is_told_in_units",
+	  "lease_bytes = \"1kB\";\n",
+	  "1: lease_bytes is out of range: 64.0 KiB to 1.0 GiB\n" },
+	{ "a_size_that_no_machine_has",
+	  "worker_memory = \"99999999TiB\";\n",
+	  "1: worker_memory: '99999999TiB' is too large\n" },
+	{ "an_integer_that_the_parser_would_cut",
+	  "workers = 4294967297;\n",
+	  "1: 4294967297 is larger than 2147483647: write 4294967297L\n" },
+	{ "a_hexadecimal_integer_that_the_parser_would_take_for_minus_one",
+	  "workers = 0xFFFFFFFF;\n",
+	  "1: 0xFFFFFFFF is larger than 2147483647: write 0xFFFFFFFFL\n" },
+	{ "a_long_integer_is_read_whole_and_then_out_of_range",
+	  "workers = 4294967297L;\n",
+	  "1: workers is out of range: 0 to 1024\n" },
+	{ "a_lease_life_that_one_late_beat_would_end",
+	  "heartbeat = \"4s\";\nlease_life = \"10s\";\n",
+	  ": lease_life must be at least three times heartbeat: one late beat must not cost a host its work\n" },
+	{ "a_longest_pause_shorter_than_the_shortest",
+	  "poll_least = \"1s\";\n",
+	  ": poll_most is less than poll_least\n" },
+
+	/* ---- the file itself ---- */
+	{ "a_syntax_error",
+	  "workers = 1;\nprocesses = = 2;\n",
+	  "2: syntax error\n" },
+	{ "a_string_that_does_not_end",
+	  "name = \"a\n",
+	  "2: syntax error\n" },
+	{ "the_same_setting_twice_in_a_file",
+	  "workers = 1;\nworkers = 2;\n",
+	  "2: duplicate setting name\n" },
+	{ "an_include_that_is_not_there",
+	  "workers = 1;\n@include \"more.conf\"\n",
+	  "2: cannot open include file\n" },
+
+	/* ---- pipelines ---- */
+	{ "a_pipeline_that_is_no_group",
+	  "pipeline = \"p\";\n",
+	  "1: a pipeline must be a group: { name = \"...\"; }\n" },
+	{ "pipelines_that_are_no_list",
+	  "pipelines: { name = \"p\"; };\n",
+	  "1: pipelines must be a list: ( { name = \"...\"; }, ... )\n" },
+	{ "a_pipeline_without_a_name",
+	  "\npipeline: { stages = ( { name = \"s\"; } ); };\n",
+	  "2: 'name' is missing\n" },
+	{ "a_pipeline_whose_name_does_not_fit_a_label",
+	  "pipeline: {\n name = \"My Pipeline\";\n stages = ( { name = \"s\"; } ); };\n",
+	  "2: name 'My Pipeline': names are 1 to 63 lower-case letters, digits, _ and -\n" },
+	{ "a_pipeline_without_stages",
+	  "pipeline: { name = \"p\"; };\n",
+	  "1: pipeline p has no stages: stages = ( { ... }, ... );\n" },
+	{ "a_pipeline_with_an_empty_list_of_stages",
+	  PIPELINE(""),
+	  "1: pipeline p has no stages: stages = ( { ... }, ... );\n" },
+	{ "an_unknown_key_in_a_pipeline",
+	  "pipeline: { name = \"p\";\n stage = 1;\n stages = ( { name = \"s\"; } ); };\n",
+	  "2: unknown key 'stage' in a pipeline; did you mean 'stages'?\n" },
+	{ "a_pipeline_that_is_there_twice",
+	  PIPELINE("{ name = \"s\"; }") "pipelines = ( { name = \"p\"; stages = ( { name = \"s\"; } ); } );\n",
+	  "4: pipeline p is there twice, also at penstock.conf:1\n" },
+
+	/* ---- stages ---- */
+	{ "a_stage_that_is_no_group",
+	  "\npipeline: { name = \"p\"; stages = ( \"s\" ); };\n",
+	  "2: a stage must be a group: { name = \"...\"; }\n" },
+	{ "a_stage_without_a_name",
+	  PIPELINE("{ plugin = \"x\"; }"),
+	  "2: 'name' is missing\n" },
+	{ "a_stage_whose_name_is_a_number",
+	  PIPELINE("{ name = 1; plugin = \"x\"; }"),
+	  "2: name must be a string\n" },
+	{ "a_plugin_given_as_a_path",
+	  PIPELINE("{ name = \"s\"; plugin = \"/lib/s.so\"; }"),
+	  "2: plugin '/lib/s.so': names are 1 to 63 lower-case letters, digits, _ and -\n" },
+	{ "an_unknown_key_in_a_stage",
+	  PIPELINE("{ name = \"s\";\n durabel = true; }"),
+	  "3: unknown key 'durabel' in a stage; did you mean 'durable'?\n" },
+	{ "a_stage_that_is_there_twice",
+	  PIPELINE("{ name = \"s\"; },\n{ name = \"t\"; },\n{ name = \"s\"; }"),
+	  "4: stage s is there twice, also at line 2\n" },
+	{ "a_stage_called_end",
+	  PIPELINE("{ name = \"end\"; }"),
+	  "2: a stage cannot be called 'end'\n" },
+	{ "durable_that_is_no_switch",
+	  PIPELINE("{ name = \"s\";\n durable = \"yes\"; }"),
+	  "3: durable must be true or false\n" },
+	{ "attempts_that_are_no_number",
+	  PIPELINE("{ name = \"s\";\n max_attempts = \"3\"; }"),
+	  "3: max_attempts must be a whole number\n" },
+	{ "no_attempts_at_all",
+	  PIPELINE("{ name = \"s\";\n max_attempts = 0; }"),
+	  "3: max_attempts is out of range: 1 to 1000\n" },
+	{ "a_lease_of_no_jobs",
+	  PIPELINE("{ name = \"s\";\n max_lease = 0; }"),
+	  "3: max_lease is out of range: 1 to 10000\n" },
+	{ "a_timeout_that_is_a_number",
+	  PIPELINE("{ name = \"s\";\n timeout = 30; }"),
+	  "3: timeout must be a duration like \"250ms\"\n" },
+	{ "a_timeout_without_its_unit",
+	  PIPELINE("{ name = \"s\";\n timeout = \"30\"; }"),
+	  "3: timeout: '30' is not a duration: it has no unit ''; write for example \"250ms\"\n" },
+	{ "a_longest_backoff_less_than_the_first",
+	  PIPELINE("{ name = \"s\"; backoff = \"10s\"; backoff_max = \"1s\"; }"),
+	  "2: backoff_max of stage s is less than its backoff\n" },
+	{ "options_that_are_no_group",
+	  PIPELINE("{ name = \"s\";\n options = 3; }"),
+	  "3: options must be a group: { name = value; }\n" },
+	{ "an_option_that_is_a_group",
+	  PIPELINE("{ name = \"s\"; options: {\n a: { b = 1; }; }; }"),
+	  "3: option a cannot be a group\n" },
+	{ "the_same_option_twice",
+	  PIPELINE("{ name = \"s\"; options: {\n a = 1;\n a = 2; }; }"),
+	  "4: duplicate setting name\n" },
+
+	/* ---- routes ---- */
+	{ "a_route_to_a_number",
+	  PIPELINE("{ name = \"s\"; routes: {\n pdf = 1; }; }"),
+	  "3: route pdf must name a stage, or \"end\"\n" },
+	{ "routes_that_are_no_group",
+	  PIPELINE("{ name = \"s\";\n routes = \"end\"; }"),
+	  "3: routes must be a group: { name = value; }\n" },
+	{ "a_circle_that_no_job_can_leave",
+	  PIPELINE("{ name = \"a\"; },\n{ name = \"b\"; routes: { done = \"a\"; }; }"),
+	  "2: a job in stage a of pipeline p can never reach the end\n"
+	  "3: a job in stage b of pipeline p can never reach the end\n" },
+};
+/* clang-format on */
+
+/* "3: text" said of penstock.conf */
+static char *
+full_report(const char *rows)
+{
+	struct buf full;
+
+	buf_init(&full);
+	while (*rows) {
+		size_t len = strcspn(rows, "\n") + 1;
+
+		buf_printf(&full, "penstock.conf%s%.*s", *rows == ':' ? "" : ":", (int)len, rows);
+		rows += len;
+	}
+	return buf_steal(&full);
+}
+
+static void
+is_told(void **state)
+{
+	const struct mistake *row = *state;
+	char *wanted = full_report(row->report);
+
+	config_tree_put("penstock.conf", row->text);
+	assert_string_equal(config_tree_report(NULL, 0), wanted);
+	free(wanted);
+}
+
+/* ---- mistakes that need more than the text of one file ---- */
+
+static void
+a_configuration_that_is_not_there(void **state)
+{
+	(void)state;
+	assert_string_equal(
+	    config_tree_report(NULL, 0),
+	    "penstock.conf: cannot open penstock.conf: No such file or directory\n");
+}
+
+static void
+a_configuration_that_is_a_folder(void **state)
+{
+	(void)state;
+	config_tree_put("penstock.conf/x", "");
+	assert_string_equal(config_tree_report(NULL, 0), "penstock.conf: is not a file\n");
+}
+
+static void
+a_configuration_that_others_may_write(void **state)
+{
+	(void)state;
+	config_tree_put("penstock.conf", "");
+	assert_int_equal(chmod("penstock.conf", 0664), 0);
+	assert_string_equal(
+	    config_tree_report(NULL, 0),
+	    "penstock.conf: others may write to this file (mode 664): chmod go-w\n");
+}
+
+static void
+a_pipeline_file_that_others_may_write(void **state)
+{
+	(void)state;
+	config_tree_put("penstock.conf", "");
+	config_tree_put("pipelines.d/p.conf", "");
+	assert_int_equal(chmod("pipelines.d/p.conf", 0646), 0);
+	assert_string_equal(
+	    config_tree_report(NULL, 0),
+	    "./pipelines.d/p.conf: others may write to this file (mode 646): chmod go-w\n");
+}
+
+static void
+a_mistake_in_an_included_file_is_told_at_its_own_place(void **state)
+{
+	(void)state;
+	config_tree_put("penstock.conf", "\n\n@include \"more.conf\"\n");
+	config_tree_put("more.conf", "\nworkers = -4;\n");
+	assert_string_equal(config_tree_report(NULL, 0),
+	                    "more.conf:2: workers is out of range: 0 to 1024\n");
+}
+
+static void
+a_syntax_error_in_an_included_file_is_told_at_its_own_place(void **state)
+{
+	(void)state;
+	config_tree_put("penstock.conf", "\n\n@include \"more.conf\"\n");
+	config_tree_put("more.conf", "\nworkers 4;\n");
+	assert_string_equal(config_tree_report(NULL, 0), "more.conf:2: syntax error\n");
+}
+
+static void
+a_file_that_includes_itself(void **state)
+{
+	(void)state;
+	config_tree_put("penstock.conf", "@include \"penstock.conf\"\n");
+	assert_string_equal(config_tree_report(NULL, 0),
+	                    "penstock.conf:1: include file nesting too deep\n");
+}
+
+static void
+a_folder_of_configuration_that_is_a_file(void **state)
+{
+	(void)state;
+	config_tree_put("penstock.conf", "");
+	config_tree_put("conf.d", "");
+	assert_string_equal(config_tree_report(NULL, 0),
+	                    "./conf.d: cannot read the folder: Not a directory\n");
+}
+
+static void
+a_folder_in_a_folder_of_configuration(void **state)
+{
+	(void)state;
+	config_tree_put("penstock.conf", "");
+	config_tree_put("conf.d/x.conf/y", "");
+	assert_string_equal(config_tree_report(NULL, 0), "./conf.d/x.conf: is not a file\n");
+}
+
+static void
+a_file_with_a_nul_byte(void **state)
+{
+	struct fault fault = { 0 };
+
+	(void)state;
+	assert_int_equal(file_write("penstock.conf", "workers = 1;\0", 13, 0644, &fault), OK);
+	assert_string_equal(config_tree_report(NULL, 0), "penstock.conf: has a NUL byte in it\n");
+}
+
+static void
+a_file_larger_than_any_configuration(void **state)
+{
+	struct buf text;
+
+	(void)state;
+	buf_init(&text);
+	while (text.len <= (size_t)MiB)
+		buf_adds(&text, "# and so on, and so on\n");
+	config_tree_put("penstock.conf", text.data);
+	buf_done(&text);
+	assert_string_equal(config_tree_report(NULL, 0),
+	                    "penstock.conf: penstock.conf is larger than 1048576 bytes\n");
+}
+
+static void
+a_pipeline_that_is_there_twice_in_two_files(void **state)
+{
+	(void)state;
+	config_tree_put("penstock.conf", "");
+	config_tree_put("pipelines.d/20.conf", "\n\n" PIPELINE("{ name = \"s\"; }"));
+	config_tree_put("pipelines.d/10.conf", "\n" PIPELINE("{ name = \"s\"; }"));
+	assert_string_equal(config_tree_report(NULL, 0),
+	                    "./pipelines.d/20.conf:3: pipeline p is there twice, "
+	                    "also at ./pipelines.d/10.conf:2\n");
+}
+
+static void
+mistakes_of_all_files_are_told_in_the_order_of_reading(void **state)
+{
+	(void)state;
+	config_tree_put("penstock.conf", "a_first = 1;\n");
+	config_tree_put("conf.d/20.conf", "c_third = 1;\n");
+	config_tree_put("conf.d/10.conf", "b_second = 1;\n");
+	config_tree_put("pipelines.d/00.conf", "\nd_fourth = 1;\n");
+	assert_string_equal(config_tree_report(NULL, 0),
+	                    "penstock.conf:1: unknown setting 'a_first'\n"
+	                    "./conf.d/10.conf:1: unknown setting 'b_second'\n"
+	                    "./conf.d/20.conf:1: unknown setting 'c_third'\n"
+	                    "./pipelines.d/00.conf:2: unknown setting 'd_fourth'\n");
+}
+
+static void
+a_mistake_in_the_environment_is_told_with_the_variable(void **state)
+{
+	(void)state;
+	config_tree_put("penstock.conf", "");
+	setenv("PENSTOCK_WORKERS", "many", 1);
+	setenv("PENSTOCK_STRICT_FILES", "maybe", 1);
+	assert_string_equal(
+	    config_tree_report(NULL, 0),
+	    "PENSTOCK_WORKERS: workers: 'many' is not a whole number\n"
+	    "PENSTOCK_STRICT_FILES: strict_files must be true or false, not 'maybe'\n");
+}
+
+static void
+a_mistake_in_a_flag_is_told_as_such(void **state)
+{
+	const struct config_override over[] = { { "worker", "1" }, { "workers", "1025" } };
+
+	(void)state;
+	config_tree_put("penstock.conf", "");
+	assert_string_equal(config_tree_report(over, countof(over)),
+	                    "command line: unknown setting 'worker'; did you mean 'workers'?\n"
+	                    "command line: workers is out of range: 0 to 1024\n");
+}
+
+static void
+a_mistake_without_report_and_fault_is_still_a_failure(void **state)
+{
+	struct config *config = NULL;
+
+	(void)state;
+	config_tree_put("penstock.conf", "workrs = 1;\n");
+	assert_int_equal(config_load("penstock.conf", NULL, 0, &config, NULL, NULL), INVALID);
+	assert_null(config);
+}
+
+#define TEST(name)                                                                                 \
+	{                                                                                          \
+#name, name, config_tree_enter, config_tree_leave, NULL                            \
+	}
+
+int
+main(void)
+{
+	const struct CMUnitTest others[] = {
+		TEST(a_configuration_that_is_not_there),
+		TEST(a_configuration_that_is_a_folder),
+		TEST(a_configuration_that_others_may_write),
+		TEST(a_pipeline_file_that_others_may_write),
+		TEST(a_mistake_in_an_included_file_is_told_at_its_own_place),
+		TEST(a_syntax_error_in_an_included_file_is_told_at_its_own_place),
+		TEST(a_file_that_includes_itself),
+		TEST(a_folder_of_configuration_that_is_a_file),
+		TEST(a_folder_in_a_folder_of_configuration),
+		TEST(a_file_with_a_nul_byte),
+		TEST(a_file_larger_than_any_configuration),
+		TEST(a_pipeline_that_is_there_twice_in_two_files),
+		TEST(mistakes_of_all_files_are_told_in_the_order_of_reading),
+		TEST(a_mistake_in_the_environment_is_told_with_the_variable),
+		TEST(a_mistake_in_a_flag_is_told_as_such),
+		TEST(a_mistake_without_report_and_fault_is_still_a_failure),
+	};
+	struct CMUnitTest tests[countof(mistakes) + countof(others)];
+
+	for (size_t i = 0; i < countof(mistakes); i++)
+		tests[i] = (struct CMUnitTest){ mistakes[i].sentence, is_told, config_tree_enter,
+			                        config_tree_leave,
+			                        (void *)(uintptr_t)&mistakes[i] };
+	memcpy(tests + countof(mistakes), others, sizeof(others));
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
