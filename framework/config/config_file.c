@@ -3,7 +3,7 @@
  * config_file.c - one configuration file parsed by libconfig, and what
  * libconfig lets pass in silence.
  *
- * libconfig 1.5 cuts an integer beyond 2^31 that has no L at its end, and
+ * libconfig 1.5 cuts an integer beyond 32 bits that has no L at its end, and
  * takes a group- or world-writable file as it is; both are refused here.
  */
 #include <ctype.h>
@@ -82,6 +82,38 @@ in_word(char c)
 	return isalnum((unsigned char)c) || c == '_' || c == '.' || c == '-' || c == '+';
 }
 
+/* A number at s that libconfig would cut; returns where it ends. */
+static const char *
+check_integer(const char *path, int line, const char *s, struct problems *problems)
+{
+	char *end;
+	long long value;
+	int len;
+
+	errno = 0;
+	value = strtoll(s, &end, 0);
+	len = (int)(end - s);
+	if (*end == '.' || *end == 'e' || *end == 'E')
+		return end;
+	if (errno)
+		config_problem(problems, path, line, "%.*s does not fit into 64 bits", len, s);
+	else if (*end == 'L')
+		return end;
+	else if (value > INT32_MAX)
+		config_problem(problems, path, line, "%.*s is larger than 2147483647: write %.*sL",
+		               len, s, len, s);
+	else if (value < INT32_MIN)
+		config_problem(problems, path, line, "%.*s is less than -2147483648: write %.*sL",
+		               len, s, len, s);
+	return end;
+}
+
+static bool
+at_number(const char *s)
+{
+	return isdigit((unsigned char)s[*s == '-' || *s == '+']);
+}
+
 static void
 find_cut_integers(const char *path, const char *source, struct problems *problems)
 {
@@ -90,28 +122,17 @@ find_cut_integers(const char *path, const char *source, struct problems *problem
 
 	for (const char *s = source; *s;) {
 		const char *past = skip_quiet(s, &line);
-		char *end;
-		long long value;
 
 		if (past != s) {
 			s = past;
 			before = ' ';
-			continue;
-		}
-		if (!isdigit((unsigned char)*s) || in_word(before)) {
+		} else if (at_number(s) && !in_word(before)) {
+			s = check_integer(path, line, s, problems);
+			before = s[-1];
+		} else {
 			line += *s == '\n';
 			before = *s++;
-			continue;
 		}
-		errno = 0;
-		value = strtoll(s, &end, 0);
-		if (*end != 'L' && *end != '.' && *end != 'e' && *end != 'E' &&
-		    (errno || value > INT32_MAX))
-			config_problem(problems, path, line,
-			               "%.*s is larger than 2147483647: write %.*sL",
-			               (int)(end - s), s, (int)(end - s), s);
-		before = *(end - 1);
-		s = end;
 	}
 }
 
