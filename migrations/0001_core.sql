@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: BSD-2-Clause
--- 0001_core: roles, the tables of the queue, the first blocks.
+-- 0001_core: roles and the tables of the queue.
 --
 -- A job row is written once and never updated. A job's state is which of
 -- parcel, deferred, lease, settled and dead holds its id (docs/decisions/0001).
@@ -25,19 +25,10 @@ begin
 	end loop;
 end $$;
 
-create schema penstock authorization penstock_owner;
+-- made with the ledger of migrations in it
+alter schema penstock owner to penstock_owner;
 comment on schema penstock is 'penstock: durable jobs through pipelines of native stages';
 grant usage on schema penstock to penstock_host, penstock_enqueue, penstock_read, penstock_read_payload, penstock_admin;
-
--- What was applied; the one table that every version knows.
-create table penstock.migration (
-	component  text        not null,
-	version    int         not null,
-	name       text        not null,
-	checksum   text        not null,
-	applied_at timestamptz not null default clock_timestamp(),
-	primary key (component, version)
-);
 
 create table penstock.pipeline (
 	id   int  generated always as identity primary key,

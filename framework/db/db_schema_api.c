@@ -134,14 +134,6 @@ make_api(struct db *db, const char *checksum, struct fault *fault)
 	return st == OK ? schema_note(db, SCHEMA_CORE, 0, PENSTOCK_VERSION, checksum, fault) : st;
 }
 
-static enum status
-make_blocks(struct db *db, struct fault *fault)
-{
-	(void)db;
-	(void)fault;
-	return OK;
-}
-
 enum status
 schema_api_up(struct db *db, struct fault *fault)
 {
@@ -155,5 +147,5 @@ schema_api_up(struct db *db, struct fault *fault)
 	if (st == OK)
 		st = make_api(db, checksum, fault);
 	st = schema_finish(db, st, fault);
-	return st == OK ? make_blocks(db, fault) : st;
+	return st == OK ? db_call(db, sql_queue_make_blocks, NULL, NULL, fault) : st;
 }

@@ -2,7 +2,7 @@
 -- schema_drop_functions: makes the statement that drops the functions of the API, before the
 -- tables below them change. One that a table needs (a default, a trigger) stays.
 -- Returns one row of text, null when there are none.
-SELECT 'DROP FUNCTION ' || string_agg(format('%I.%I(%s)', 'penstock', p.proname,
+SELECT 'DROP ROUTINE ' || string_agg(format('%I.%I(%s)', 'penstock', p.proname,
 	pg_catalog.pg_get_function_identity_arguments(p.oid)), ', ' ORDER BY p.oid)
 FROM pg_catalog.pg_proc p
 WHERE p.pronamespace = 'penstock'::pg_catalog.regnamespace

@@ -105,7 +105,8 @@ start() {
 	} | as_server tee -a "$dir/data/postgresql.conf" > /dev/null
 	server start || die "the server did not start"
 	if [ -n "${CLUSTER_OWNER:-}" ]; then
-		watch_owner > /dev/null 2>&1 < /dev/null &
+		# exec: a redirected function would keep the caller's stdout open beside
+		(exec > /dev/null 2>&1 < /dev/null; watch_owner) &
 	fi
 	dsn
 }
