@@ -52,7 +52,7 @@ read_name(const config_setting_t *group, const char *key, const char *fallback,
 		config_problem(at->problems, at->file, line, "%s must be a string", key);
 		return mem_dup("");
 	}
-	if (!good_name(name))
+	if (setting && !good_name(name)) /* a fallback was complained of where it stands */
 		config_problem(at->problems, at->file, line,
 		               "%s '%s': names are 1 to %d lower-case letters, digits, _ and -",
 		               key, name, NAME_MOST);
@@ -144,11 +144,12 @@ read_list(struct config_option *option, const config_setting_t *setting, const s
 	for (int i = 0; i < n; i++) {
 		const char *item = config_setting_get_string_elem(setting, i);
 
-		if (item)
-			option->items[option->n_items++] = mem_dup(item);
-		else
+		if (!item) {
 			config_problem(at->problems, at->file, line_of(setting),
 			               "%s must be a list of strings", option->name);
+			return;
+		}
+		option->items[option->n_items++] = mem_dup(item);
 	}
 }
 
