@@ -49,6 +49,7 @@ struct config_option {
 struct config_route {
 	char *outcome; /* the plugin's route name */
 	char *stage;   /* name of the stage it leads to; "end" ends the job as completed */
+	int line;      /* in the file of its stage */
 };
 
 struct config_stage {

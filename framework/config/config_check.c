@@ -51,7 +51,7 @@ check_routes(const struct config_pipeline *p, const struct config_stage *stage,
 
 		if (leads_to(p, route) < 0)
 			config_problem(
-			    problems, stage->file, stage->line,
+			    problems, stage->file, route->line,
 			    "route %s of stage %s leads to '%s', which is not a stage of pipeline %s%s",
 			    route->outcome, stage->name, route->stage, p->name,
 			    config_suggest(route->stage, names, p->n_stages + 1));

@@ -228,7 +228,7 @@ read_routes(struct config_stage *stage, const config_setting_t *group, const str
 
 		if (to)
 			stage->routes[stage->n_routes++] = (struct config_route){
-				mem_dup(config_setting_name(route)), mem_dup(to)
+				mem_dup(config_setting_name(route)), mem_dup(to), line_of(route)
 			};
 		else
 			config_problem(at->problems, at->file, line_of(route),

@@ -207,6 +207,9 @@ static const struct mistake mistakes[] = {
 	  "4: duplicate setting name\n" },
 
 	/* ---- routes ---- */
+	{ "a_route_to_a_stage_that_there_is_not",
+	  PIPELINE("{ name = \"detect\";\n routes: { pdf = \"end\";\n html = \"pase\"; }; },\n{ name = \"parse\"; }"),
+	  "4: route html of stage detect leads to 'pase', which is not a stage of pipeline p; did you mean 'parse'?\n" },
 	{ "a_route_to_a_number",
 	  PIPELINE("{ name = \"s\"; routes: {\n pdf = 1; }; }"),
 	  "3: route pdf must name a stage, or \"end\"\n" },
