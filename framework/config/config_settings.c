@@ -13,7 +13,7 @@
 enum kind { BOOL, INT, SIZE, DURATION, STRING, PATH };
 
 struct row {
-	const char *name, *fallback, *environment;
+	const char *name, *fallback, *environment, *help;
 	enum kind kind;
 	double min, max;
 	size_t offset;
@@ -21,7 +21,7 @@ struct row {
 
 static const struct row rows[] = {
 #define SETTING(type, name, fallback, min, max, env, help)                                         \
-	{ #name, fallback, env, type, min, max, offsetof(struct settings, name) },
+	{ #name, fallback, env, help, type, min, max, offsetof(struct settings, name) },
 #include "config/settings.def"
 #undef SETTING
 };
@@ -75,6 +75,28 @@ put_string(struct settings *set, const struct row *row, const char *text)
 	free(old);
 }
 
+/* Settings of a few words; their help lists them. */
+static bool
+good_word(const struct row *row, const char *text)
+{
+	static const struct {
+		const char *name, *words[5];
+	} choices[] = {
+		{ "log_level", { "debug", "info", "warning", "error" } },
+		{ "log_format", { "text", "json" } },
+	};
+
+	for (size_t i = 0; i < countof(choices); i++) {
+		if (strcmp(choices[i].name, row->name) != 0)
+			continue;
+		for (const char *const *word = choices[i].words; *word; word++)
+			if (strcmp(*word, text) == 0)
+				return true;
+		return false;
+	}
+	return true;
+}
+
 static bool
 in_range(const struct row *row, int64_t value)
 {
@@ -115,7 +137,13 @@ put_text(struct settings *set, const struct row *row, const char *text, const ch
 
 	switch (row->kind) {
 	case STRING:
-	case PATH: put_string(set, row, text); return;
+	case PATH:
+		if (good_word(row, text))
+			put_string(set, row, text);
+		else
+			config_problem(problems, file, line, "%s must be %s, not '%s'", row->name,
+			               row->help, text);
+		return;
 	case BOOL:
 		if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
 			*(bool *)member(set, row) = text[0] == 't';
