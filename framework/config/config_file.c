@@ -3,8 +3,10 @@
  * config_file.c - one configuration file parsed by libconfig, and what
  * libconfig lets pass in silence.
  *
- * libconfig 1.5 cuts an integer beyond 32 bits that has no L at its end, and
- * takes a group- or world-writable file as it is; both are refused here.
+ * libconfig 1.5 cuts an integer beyond 32 bits that has no L at its end,
+ * takes a group- or world-writable file as it is, and looks for an included
+ * file from wherever the process stands; all are refused here, before it
+ * parses, in included files too.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -15,6 +17,7 @@
 #include "config/config_priv.h"
 
 #define FILE_MOST ((size_t)MiB)
+#define INCLUDES_MOST 10 /* of libconfig: beyond that it says it itself */
 
 void
 config_problem(struct problems *problems, const char *file, int line, const char *format, ...)
@@ -114,8 +117,34 @@ at_number(const char *s)
 	return isdigit((unsigned char)s[*s == '-' || *s == '+']);
 }
 
+static enum status check_source(const char *path, bool strict, unsigned depth, struct fault *fault,
+                                struct problems *problems);
+
+/* @include "..." at s: the file must be named so that it is the same one for every reader. */
 static void
-find_cut_integers(const char *path, const char *source, struct problems *problems)
+check_include(const char *path, int line, const char *s, bool strict, unsigned depth,
+              struct problems *problems)
+{
+	struct fault fault = { 0 };
+	const char *quote = s + strlen("@include");
+	char *name;
+
+	quote += strspn(quote, " \t");
+	if (*quote != '"')
+		return; /* the parser will say it */
+	name = mem_dupn(quote + 1, strcspn(quote + 1, "\"\n"));
+	if (name[0] != '/')
+		config_problem(problems, path, line, "'%s': an include needs an absolute path",
+		               name);
+	else if (depth < INCLUDES_MOST &&
+	         check_source(name, strict, depth + 1, &fault, problems) != OK)
+		config_problem(problems, path, line, "cannot include: %s", fault.text);
+	free(name);
+}
+
+/* What stands outside of comments and strings. */
+static void
+scan(const char *path, const char *source, bool strict, unsigned depth, struct problems *problems)
 {
 	int line = 1;
 	char before = ' ';
@@ -126,13 +155,17 @@ find_cut_integers(const char *path, const char *source, struct problems *problem
 		if (past != s) {
 			s = past;
 			before = ' ';
-		} else if (at_number(s) && !in_word(before)) {
+			continue;
+		}
+		if (at_number(s) && !in_word(before)) {
 			s = check_integer(path, line, s, problems);
 			before = s[-1];
-		} else {
-			line += *s == '\n';
-			before = *s++;
+			continue;
 		}
+		if (strncmp(s, "@include", strlen("@include")) == 0)
+			check_include(path, line, s, strict, depth, problems);
+		line += *s == '\n';
+		before = *s++;
 	}
 }
 
@@ -159,26 +192,35 @@ check_writers(const char *path, bool strict, struct problems *problems)
 	return false;
 }
 
+/* Appends problems of what it could read; fails when it could not. */
+static enum status
+check_source(const char *path, bool strict, unsigned depth, struct fault *fault,
+             struct problems *problems)
+{
+	struct buf source;
+	enum status st;
+
+	if (!check_writers(path, strict, problems))
+		return OK;
+	buf_init(&source);
+	st = file_read(path, FILE_MOST, &source, fault);
+	if (st == OK && strlen(source.data) != source.len)
+		config_problem(problems, path, 0, "has a NUL byte in it");
+	if (st == OK)
+		scan(path, source.data, strict, depth, problems);
+	buf_done(&source);
+	return st;
+}
+
 config_t *
 config_parse(const char *path, bool strict, struct problems *problems)
 {
 	struct fault fault = { 0 };
-	struct buf source;
 	config_t *parsed;
 	size_t had = problems->n;
 
-	if (!check_writers(path, strict, problems))
-		return NULL;
-	buf_init(&source);
-	if (file_read(path, FILE_MOST, &source, &fault) != OK) {
+	if (check_source(path, strict, 0, &fault, problems) != OK)
 		config_problem(problems, path, 0, "%s", fault.text);
-		buf_done(&source);
-		return NULL;
-	}
-	if (strlen(source.data) != source.len)
-		config_problem(problems, path, 0, "has a NUL byte in it");
-	find_cut_integers(path, source.data, problems);
-	buf_done(&source);
 	if (problems->n > had)
 		return NULL;
 	parsed = mem_alloc(sizeof(*parsed));
