@@ -51,7 +51,8 @@ check_routes(const struct stage_manifest *manifest, const struct config_stage *s
 		nearest = text_nearest(name, (const char *const *)manifest->routes,
 		                       manifest->n_routes);
 		fault_set(&one, INVALID, "the plugin %s has no route '%s'", manifest->name, name);
-		fault_where(&one, "%s:%d", stage->file ? stage->file : "command line", stage->line);
+		fault_where(&one, "%s:%d", stage->file ? stage->file : "command line",
+		            stage->routes[i].line ? stage->routes[i].line : stage->line);
 		if (nearest)
 			fault_hint(&one, "did you mean '%s'?", nearest);
 		if (report)
