@@ -169,6 +169,10 @@ format: ## lay out every C and C++ file with clang-format 14
 format-check: ## fail with a diff where the layout differs
 	@scripts/format check $(FORMAT_FILES)
 
+.PHONY: generate
+generate: ## make conf/penstock.conf and the settings in docs/configuration.md from settings.def
+	@scripts/gen-config
+
 .PHONY: lint
 lint: $(GEN_SQL) ## walls and floors, headers that compile alone, SPDX lines and the like
 	@tests/lint/run

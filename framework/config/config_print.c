@@ -7,7 +7,8 @@
 #include "config/config_priv.h"
 
 struct printed {
-	const char *type, *name, *fallback, *environment, *help;
+	const char *type; /* a word of settings.def */
+	const char *name, *fallback, *environment, *help;
 	double min, max;
 };
 
@@ -28,6 +29,20 @@ static const char *
 quote(const struct printed *row)
 {
 	return is(row, "INT") || is(row, "BOOL") ? "" : "\"";
+}
+
+static const char *
+type_word(const struct printed *row)
+{
+	static const char *const words[][2] = {
+		{ "BOOL", "switch" },       { "INT", "number" },    { "SIZE", "size" },
+		{ "DURATION", "duration" }, { "STRING", "string" }, { "PATH", "path" },
+	};
+	size_t i = 0;
+
+	while (!is(row, words[i][0]))
+		check(++i < countof(words));
+	return words[i][1];
 }
 
 static void
@@ -74,7 +89,7 @@ config_print_manual(FILE *out)
 	for (size_t i = 0; i < countof(rows); i++) {
 		const struct printed *row = &rows[i];
 
-		fprintf(out, "| `%s` | %s | `%s%s%s` | %s%s%s | %s", row->name, row->type,
+		fprintf(out, "| `%s` | %s | `%s%s%s` | %s%s%s | %s", row->name, type_word(row),
 		        quote(row), row->fallback, quote(row), row->environment[0] ? "`" : "",
 		        row->environment, row->environment[0] ? "`" : "", row->help);
 		print_range(row, out);
