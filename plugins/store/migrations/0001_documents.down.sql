@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: BSD-2-Clause
+-- Takes everything away, stored documents included.
+drop schema documents cascade;

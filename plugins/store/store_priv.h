@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * store_priv.h - what the files of store share.
+ */
+#ifndef STORE_PRIV_H
+#define STORE_PRIV_H
+
+#include <penstock.h>
+
+/* ---- arrays.c: PostgreSQL's binary form of a one-dimensional array ---- */
+
+enum array_type { /* the Oid of the element's type */
+	          ARRAY_BYTEA = 17,
+	          ARRAY_INT8 = 20,
+	          ARRAY_INT4 = 23,
+	          ARRAY_TEXT = 25
+};
+
+struct array {
+	char *bytes;
+	size_t len, room;
+	uint32_t n;
+	bool failed; /* out of memory, or longer than a parameter may be; sticks */
+};
+
+void array_init(struct array *array, enum array_type type);
+void array_done(struct array *array);
+/* Bytes to send. */
+size_t array_len(const struct array *array);
+/* NULL adds a null. */
+void array_add(struct array *array, const void *bytes, size_t len);
+void array_add_text(struct array *array, const char *text);
+void array_add_int4(struct array *array, uint32_t v);
+void array_add_int8(struct array *array, int64_t v);
+
+/* ---- attributes.c ---- */
+
+/* Removes the top-level members whose value is written in more than `most` bytes. */
+void attributes_drop_big(struct ps_call *call, struct ps_message *m, size_t most);
+
+#endif
