@@ -76,7 +76,8 @@ every_key_of_a_stage_that_the_manual_names_is_one(void **state)
 	(void)state;
 	while ((at = strstr(at, "\n| `")) && at < end) {
 		char *key = mem_dupn(at + 4, strcspn(at + 4, "`"));
-		char *text = mem_printf("pipeline: { name = \"p\"; stages = ( { %s = 0L; } ); };", key);
+		char *text = mem_printf("pipeline: { name = \"p\"; stages = ( { %s = 0L; } ); };",
+		                        key);
 
 		at += 4;
 		config_tree_put("penstock.conf", text);
@@ -96,7 +97,10 @@ the_sample_is_read(void **state)
 	assert_int_equal(config_tree_load()->set.lease_jobs, 1000);
 }
 
-#define TEST(name) { #name, name, config_tree_enter, config_tree_leave, NULL }
+#define TEST(name)                                                                                 \
+	{                                                                                          \
+#name, name, config_tree_enter, config_tree_leave, NULL                            \
+	}
 
 int
 main(void)
