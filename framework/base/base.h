@@ -49,7 +49,8 @@ struct fault {
 };
 
 /* Fills in the fault and returns `status`, so that callers can `return fault_set(...)`. A NULL
- * fault is allowed. The text is cut to fit, and control bytes in it become '?'. [any] */
+ * fault is allowed. The text is cut to fit; control bytes, and bytes that are no UTF-8, become '?'.
+ * [any] */
 enum status fault_set(struct fault *fault, enum status status, const char *format, ...)
     printf_like(3, 4);
 /* The same with errno's number and text appended: "cannot open x: No such file or directory". */

@@ -19,16 +19,32 @@ status_text(enum status status)
 	return (size_t)status < countof(texts) ? texts[status] : "unknown status";
 }
 
-/* One line, whatever the world put into it. */
+/* Bytes that are no UTF-8 become '?', but for half a character at the end of a text that was cut.
+ */
+static void
+clean_utf8(char *out, bool cut)
+{
+	size_t len = strlen(out);
+
+	for (size_t at = text_utf8(out, len); at < len; at += text_utf8(out + at, len - at))
+		if (cut && at + 3 >= len && (unsigned char)out[at] >= 0xc2)
+			out[len = at] = '\0';
+		else
+			out[at] = '?';
+}
+
+/* One line of UTF-8, whatever the world put into it. */
 static void
 put(char *out, size_t size, const char *format, va_list args)
 {
-	vsnprintf(out, size, format, args);
+	int len = vsnprintf(out, size, format, args);
+
+	clean_utf8(out, len >= (int)size);
 	for (char *c = out; *c; c++)
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			*c = *c == '\n' || *c == '\t' ? ' ' : '?';
-	for (size_t len = strlen(out); len > 0 && out[len - 1] == ' '; len--)
-		out[len - 1] = '\0';
+	for (size_t end = strlen(out); end > 0 && out[end - 1] == ' '; end--)
+		out[end - 1] = '\0';
 }
 
 enum status

@@ -115,6 +115,41 @@ a_long_text_is_cut_to_fit(void **state)
 	assert_int_equal(strlen(fault.hint), sizeof(fault.hint) - 1);
 }
 
+/* A character of three bytes at every distance from the end. */
+static void
+a_text_is_never_cut_within_a_character(void **state)
+{
+	struct fault fault = { 0 };
+	struct buf text;
+
+	(void)state;
+	buf_init(&text);
+	for (size_t i = 0; i < 3; i++) {
+		buf_reset(&text);
+		for (size_t k = 0; k < i; k++)
+			buf_addc(&text, 'x');
+		while (text.len < 1000)
+			buf_adds(&text, "\u20ac");
+		fault_set(&fault, INVALID, "%s", text.data);
+		assert_int_equal(text_utf8(fault.text, strlen(fault.text)), strlen(fault.text));
+		assert_in_range(strlen(fault.text), sizeof(fault.text) - 3, sizeof(fault.text) - 1);
+		fault_where(&fault, "%s", text.data);
+		assert_int_equal(text_utf8(fault.where, strlen(fault.where)), strlen(fault.where));
+	}
+	buf_done(&text);
+}
+
+/* A path may hold any bytes, and a fault's text goes into columns of text. */
+static void
+bytes_that_are_no_utf8_do_not_stay_in_a_fault(void **state)
+{
+	struct fault fault = { 0 };
+
+	(void)state;
+	fault_set(&fault, INVALID, "cannot open %s", "caf\xe9/\xc3\xa9/\xff");
+	assert_string_equal(fault.text, "cannot open caf?/\xc3\xa9/?");
+}
+
 static char *
 printed(const struct fault *fault)
 {
@@ -238,6 +273,8 @@ main(void)
 		cmocka_unit_test(nobody_has_to_ask_for_the_fault),
 		cmocka_unit_test(a_fault_is_one_line_whatever_the_world_put_into_it),
 		cmocka_unit_test(a_long_text_is_cut_to_fit),
+		cmocka_unit_test(a_text_is_never_cut_within_a_character),
+		cmocka_unit_test(bytes_that_are_no_utf8_do_not_stay_in_a_fault),
 		cmocka_unit_test(a_fault_is_printed_with_its_place_and_its_hint),
 		cmocka_unit_test(a_fault_without_text_is_printed_as_its_status),
 		cmocka_unit_test(a_failed_check_ends_the_process_and_says_where),
