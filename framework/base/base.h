@@ -121,7 +121,8 @@ void buf_adds(struct buf *buf, const char *text);
 void buf_addc(struct buf *buf, char c);
 void buf_printf(struct buf *buf, const char *format, ...) printf_like(2, 3);
 void buf_vprintf(struct buf *buf, const char *format, va_list args);
-void buf_add_json(struct buf *buf, const char *text, size_t len); /* as a quoted JSON string */
+/* As a quoted JSON string; each byte that is no UTF-8 becomes U+FFFD. */
+void buf_add_json(struct buf *buf, const char *text, size_t len);
 char *buf_steal(struct buf *buf); /* the caller frees; the buf is empty again */
 
 /* ---- list: intrusive, doubly linked, circular with a head ---- */

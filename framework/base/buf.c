@@ -91,24 +91,41 @@ buf_printf(struct buf *buf, const char *format, ...)
 	va_end(args);
 }
 
+/* One byte of ASCII as it stands in a JSON string. */
+static void
+add_json_byte(struct buf *buf, unsigned char c)
+{
+	static const char named[] = "\b\f\n\r\t\"\\", letters[] = "bfnrt\"\\";
+	const char *at = c ? strchr(named, c) : NULL;
+
+	if (at) {
+		buf_addc(buf, '\\');
+		buf_addc(buf, letters[at - named]);
+	} else if (c < 0x20 || c == 0x7f) {
+		buf_printf(buf, "\\u%04x", c);
+	} else {
+		buf_addc(buf, (char)c);
+	}
+}
+
 void
 buf_add_json(struct buf *buf, const char *text, size_t len)
 {
-	static const char named[] = "\b\f\n\r\t\"\\", letters[] = "bfnrt\"\\";
+	size_t valid = 0; /* what is left of a valid run */
 
 	buf_addc(buf, '"');
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)text[i];
-		const char *at = c ? strchr(named, c) : NULL;
 
-		if (at) {
-			buf_addc(buf, '\\');
-			buf_addc(buf, letters[at - named]);
-		} else if (c < 0x20 || c == 0x7f) {
-			buf_printf(buf, "\\u%04x", c);
-		} else {
+		if (valid == 0)
+			valid = text_utf8(text + i, len - i);
+		if (c < 0x80)
+			add_json_byte(buf, c);
+		else if (valid > 0)
 			buf_addc(buf, (char)c);
-		}
+		else
+			buf_adds(buf, "\ufffd");
+		valid -= valid > 0;
 	}
 	buf_addc(buf, '"');
 }

@@ -49,7 +49,7 @@ plain(const char *value)
 	for (const unsigned char *c = (const unsigned char *)value; *c; c++)
 		if (*c <= ' ' || *c == '"' || *c == '=' || *c == '\\' || *c == 0x7f)
 			return false;
-	return *value != '\0';
+	return *value != '\0' && text_utf8(value, strlen(value)) == strlen(value);
 }
 
 static void

@@ -178,6 +178,11 @@ text_is_quoted_as_json(void **state)
 		{ "\b\f\n\r\t", "\"\\b\\f\\n\\r\\t\"" },
 		{ "\x01\x1f\x7f", "\"\\u0001\\u001f\\u007f\"" },
 		{ "\u00e9\u20ac\U0001f600", "\"\u00e9\u20ac\U0001f600\"" },
+		/* each byte that is no UTF-8 becomes U+FFFD */
+		{ "a\xff z", "\"a\ufffd z\"" },
+		{ "\xe2\x82", "\"\ufffd\ufffd\"" },
+		{ "\xc0\xaf\n", "\"\ufffd\ufffd\\n\"" },
+		{ "\xed\xa0\x80", "\"\ufffd\ufffd\ufffd\"" },
 	};
 	struct buf buf;
 
@@ -191,6 +196,28 @@ text_is_quoted_as_json(void **state)
 	buf_reset(&buf);
 	buf_add_json(&buf, "a\0b", 3);
 	assert_string_equal(buf.data, "\"a\\u0000b\"");
+	buf_done(&buf);
+}
+
+static void
+any_bytes_without_nul_are_quoted_as_valid_json(void **state)
+{
+	struct fault fault = { 0 };
+	struct buf buf;
+	char bytes[40];
+
+	(void)state;
+	buf_init(&buf);
+	for (uint64_t i = 0; i < 50000; i++) {
+		size_t len = splitmix64(~i) % sizeof(bytes);
+
+		for (size_t k = 0; k < len; k++)
+			bytes[k] = (char)(1 + splitmix64(i * 64 + k) % 255);
+		buf_reset(&buf);
+		buf_add_json(&buf, bytes, len);
+		if (json_check(buf.data, buf.len, 1, &fault) != OK)
+			fail_msg("%s: %s", fault.text, buf.data);
+	}
 	buf_done(&buf);
 }
 
@@ -208,6 +235,7 @@ main(void)
 		cmocka_unit_test(a_stolen_string_belongs_to_the_thief),
 		cmocka_unit_test(a_length_that_no_number_holds_ends_the_process),
 		cmocka_unit_test(text_is_quoted_as_json),
+		cmocka_unit_test(any_bytes_without_nul_are_quoted_as_valid_json),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -115,6 +115,7 @@ values_that_would_run_into_others_are_quoted(void **state)
 		{ "\x1b[31m", "v=\"\\u001b[31m\"" },
 		{ "del\x7f", "v=\"del\\u007f\"" },
 		{ "gr\u00fcn", "v=gr\u00fcn" },
+		{ "caf\xe9", "v=\"caf\ufffd\"" },
 	};
 
 	(void)state;
@@ -155,6 +156,29 @@ a_fault_is_logged_with_what_it_knows_and_nothing_else(void **state)
 	log_fault(LOG_ERROR, "gone", &fault);
 	assert_non_null(strstr(written(), " error   gone reason=\"no such table\" where=x.conf:3 "
 	                                  "sqlstate=42P01 hint=migrate\n"));
+}
+
+/* Shippers throw away a line that is no JSON. */
+static void
+a_line_of_json_is_json_whatever_bytes_are_in_it(void **state)
+{
+	struct fault fault = { 0 };
+	char value[64];
+
+	(void)state;
+	log_open(log_file, LOG_INFO, LOG_JSON);
+	for (uint64_t i = 0; i < 5000; i++) {
+		const char *line;
+
+		for (size_t k = 0; k + 1 < sizeof(value); k++)
+			value[k] = (char)(1 + splitmix64(i * 64 + k) % 255);
+		value[sizeof(value) - 1] = '\0';
+		log_line(LOG_INFO, value, value, value, NULL);
+		line = written();
+		assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+		if (json_check_object(line, strlen(line), &fault) != OK)
+			fail_msg("%s: %s", fault.text, line);
+	}
 }
 
 enum { THREADS = 4, LINES = 500 };
