@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * cli_priv.h - what the commands share: their table, settings, tables of rows, progress.
+ */
+#ifndef PENSTOCK_CLI_PRIV_H
+#define PENSTOCK_CLI_PRIV_H
+
+#include "base/base.h"
+#include "cli/cli.h"
+#include "config/config.h"
+#include "db/db.h"
+
+/* ---- the table ---- */
+
+struct cli_option {
+	const char *name;  /* long; NULL ends a list */
+	char letter;       /* 0: none */
+	const char *value; /* what stands for its value in help; NULL: a flag */
+	const char *help;
+};
+
+struct cli;
+struct cli_command {
+	const char *name;      /* "job show"; NULL ends the table */
+	const char *arguments; /* as in help: "PIPELINE [ATTRIBUTES]" */
+	const char *summary;   /* one line, no full stop */
+	const char *text;      /* paragraphs for `penstock help COMMAND`; may be "" */
+	const struct cli_option *options;
+	int least, most; /* arguments; most -1: any number */
+	int (*run)(struct cli *cli);
+};
+extern const struct cli_command cli_commands[];
+extern const struct cli_option cli_global_options[];
+
+/* ---- one invocation ---- */
+
+#define CLI_OPTIONS_MAX 32
+
+struct cli {
+	const struct cli_command *command;
+	int argc; /* arguments behind the command's words, without options */
+	char **argv;
+	bool json, quiet, colour;            /* colour: stdout is a terminal that wants it */
+	bool progress;                       /* stderr is a terminal, and not quiet */
+	const char *values[CLI_OPTIONS_MAX]; /* of command->options; a flag's is its name */
+	struct config_override *overrides;   /* --database, --set */
+	size_t n_overrides;
+	const char *config_path;
+	struct config *config;
+};
+
+/* The value of the command's option, NULL when it was not given. The name must be in its table. */
+const char *cli_value(const struct cli *cli, const char *name);
+static inline bool
+cli_flag(const struct cli *cli, const char *name)
+{
+	return cli_value(cli, name) != NULL;
+}
+/* A setting that this invocation changes; before cli_config(). */
+void cli_override(struct cli *cli, const char *name, const char *value);
+/* Prints the fault to stderr and gives the exit code that its status asks for. */
+int cli_fail(const struct fault *fault);
+/* The same for wrong usage, with how to get help. */
+int cli_usage(const struct cli *cli, const char *format, ...) printf_like(2, 3);
+/* A message for people, to stderr; not with --quiet. */
+void cli_say(const struct cli *cli, const char *format, ...) printf_like(2, 3);
+
+/* Reads the configuration once; problems go to stderr. CLI_OK or the exit code. */
+int cli_config(struct cli *cli);
+/* Reads the configuration and connects. */
+int cli_open(struct cli *cli, struct db **ret_db);
+
+/* cli_help.c */
+void cli_help_all(FILE *out);
+void cli_help_command(const struct cli_command *command, FILE *out);
+int cli_help_run(struct cli *cli);
+
+/* ---- rows as a table or as JSON ---- */
+
+enum cli_kind { CLI_TEXT, CLI_COUNT, CLI_NUMBER, CLI_BYTES, CLI_SECONDS, CLI_TIME, CLI_JSON };
+
+struct cli_column {
+	const char *name; /* title of the table, member of the JSON object; NULL ends a list */
+	enum cli_kind kind;
+};
+
+struct cli_table;
+struct cli_table *cli_table_new(const struct cli_column *columns);
+/* Cells of a row, in order; each call fills the next one and begins a row where the last is full.
+ */
+void cli_cell_text(struct cli_table *t, const char *text); /* NULL: nothing, JSON null */
+void cli_cell_int(struct cli_table *t, int64_t v);
+void cli_cell_double(struct cli_table *t, double v);
+void cli_cell_none(struct cli_table *t);
+/* All rows of a result whose columns are those of the table. */
+void cli_table_result(struct cli_table *t, const struct db_result *r);
+/* As a table, or with --json as an array of objects. */
+void cli_table_print(struct cli_table *t, const struct cli *cli);
+/* One line for each cell that holds something: name and value. */
+void cli_table_fields(const struct cli_table *t);
+void cli_table_json(struct cli_table *t, struct buf *out);
+void cli_table_free(struct cli_table *t);
+size_t cli_table_rows(const struct cli_table *t);
+
+/* Calls the statement and prints its rows; the way of most read commands. */
+int cli_show(struct cli *cli, struct db *db, const char *sql, const struct db_args *args,
+             const struct cli_column *columns);
+
+/* ---- progress ---- */
+
+struct cli_progress {
+	const struct cli *cli;
+	const char *what;
+	int64_t begun, drawn; /* mono */
+	bool shown;
+};
+/* total 0: not known. Draws at most ten times a second, and nothing in the first one. */
+void cli_progress_begin(struct cli_progress *p, const struct cli *cli, const char *what);
+void cli_progress_step(struct cli_progress *p, int64_t done, int64_t total);
+void cli_progress_end(struct cli_progress *p);
+
+/* ---- the commands ---- */
+
+#define COMMAND(name) int name##_command(struct cli *cli);
+COMMAND(run)
+COMMAND(dev)
+COMMAND(migrate_up)
+COMMAND(migrate_down)
+COMMAND(migrate_status)
+COMMAND(check)
+COMMAND(enqueue)
+COMMAND(status)
+COMMAND(lanes)
+COMMAND(hosts)
+COMMAND(jobs)
+COMMAND(job_show)
+COMMAND(wait)
+COMMAND(verify)
+COMMAND(plugin_inspect)
+COMMAND(plugin_test)
+COMMAND(plugin_new)
+#undef COMMAND
+
+/* Migrations of the plugins that the configured pipelines use, and the core's; used by migrate and
+ * dev. Says what it applies. */
+int cli_migrate_up(struct cli *cli, struct db *db);
+
+/* A plugin's file, from a path or from a name on plugin_path; the caller frees. */
+enum status cli_plugin_path(struct cli *cli, const char *name, char **ret_path,
+                            struct fault *fault);
+
+#endif

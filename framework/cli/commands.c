@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * commands.c - every command and option: help, the parser and docs/commands.md come from here.
+ */
+#include "cli/cli_priv.h"
+
+/* clang-format off */
+
+const struct cli_option cli_global_options[] = {
+	{ "config",   'c', "FILE",       "configuration; default $PENSTOCK_CONF, else " PENSTOCK_SYSCONFDIR "/penstock.conf" },
+	{ "database", 'd', "DSN",        "where the database is: the setting `database`" },
+	{ "set",      's', "NAME=VALUE", "another setting; may be given more than once" },
+	{ "json",     'j', NULL,         "print JSON" },
+	{ "quiet",    'q', NULL,         "print data and errors only" },
+	{ "no-color", 0,   NULL,         "no colours; also with NO_COLOR set" },
+	{ "help",     'h', NULL,         "print help" },
+	{ "version",  'V', NULL,         "print the version" },
+	{ NULL, 0, NULL, NULL }
+};
+
+static const struct cli_option none[] = { { NULL, 0, NULL, NULL } };
+
+static const struct cli_option run_options[] = {
+	{ "workers",   'w', "N", "worker threads of each process; default: one a core" },
+	{ "processes", 'p', "N", "host processes" },
+	{ NULL, 0, NULL, NULL }
+};
+
+static const struct cli_option dev_options[] = {
+	{ "data",    0,   "FOLDER", "where the private PostgreSQL lives; default ./penstock-dev" },
+	{ "workers", 'w', "N",      "worker threads; default: one a core" },
+	{ NULL, 0, NULL, NULL }
+};
+
+static const struct cli_option migrate_down_options[] = {
+	{ "component", 0,   "NAME", "penstock, or the plugin whose tables go; default penstock" },
+	{ "to",        0,   "N",    "the last migration that stays; default 0: none" },
+	{ "confirm",   0,   NULL,   "do it: data is lost" },
+	{ NULL, 0, NULL, NULL }
+};
+
+static const struct cli_option enqueue_options[] = {
+	{ "body",     'b', "FILE",   "the body of the one job; - reads stdin" },
+	{ "lines",    'l', "FILE",   "a job for each line, a JSON object; - reads stdin" },
+	{ "folder",   'f', "FOLDER", "a job for each file below, with its path as attribute" },
+	{ "priority", 'p', "N",      "-32768 to 32767, lower runs first; default 0" },
+	{ NULL, 0, NULL, NULL }
+};
+
+static const struct cli_option lanes_options[] = {
+	{ "pipeline", 'p', "NAME", "of this pipeline only" },
+	{ NULL, 0, NULL, NULL }
+};
+
+static const struct cli_option jobs_options[] = {
+	{ "pipeline", 'p', "NAME",  "of this pipeline only" },
+	{ "stage",    0,   "NAME",  "at this stage only" },
+	{ "state",    0,   "STATE", "ready, running, deferred, dead, completed, discarded or cancelled" },
+	{ "limit",    'n', "N",     "at most so many; default 50" },
+	{ NULL, 0, NULL, NULL }
+};
+
+static const struct cli_option wait_options[] = {
+	{ "timeout", 't', "DURATION", "give up after this long; default: never" },
+	{ NULL, 0, NULL, NULL }
+};
+
+static const struct cli_option plugin_test_options[] = {
+	{ "attributes", 'a', "JSON",    "attributes of the input; default {}" },
+	{ "body",       'b', "FILE",    "body of the input; - reads stdin" },
+	{ "options",    'o', "OPTIONS", "options of the stage, as in a pipeline: 'suffix = \"?\";'" },
+	{ "repeat",     'n', "N",       "run it so often, and print the time of a job" },
+	{ NULL, 0, NULL, NULL }
+};
+
+static const struct cli_option plugin_new_options[] = {
+	{ "cxx",    0, NULL,     "in C++" },
+	{ "folder", 0, "FOLDER", "where to put it; default ./NAME" },
+	{ NULL, 0, NULL, NULL }
+};
+
+static const struct cli_option help_options[] = {
+	{ "markdown", 0, NULL, "all of it, as docs/commands.md has it" },
+	{ NULL, 0, NULL, NULL }
+};
+
+/* least, most: arguments behind the command's words */
+const struct cli_command cli_commands[] = {
+	{ "run", "", "run a host: the pipelines of the configuration on worker threads",
+	  "Runs until SIGTERM or SIGINT, then finishes the calls that run and hands the rest\n"
+	  "back. A second signal ends it at once. Start as many hosts as you like on one database.",
+	  run_options, 0, 0, run_command },
+	{ "dev", "", "a host with a private PostgreSQL, for trying things; Ctrl-C ends all",
+	  "Makes the database in a folder of its own, migrates it and runs the configured\n"
+	  "pipelines. Other commands find it after `. FOLDER/env`. The folder keeps the jobs.",
+	  dev_options, 0, 0, dev_command },
+	{ "migrate up", "", "bring the database's schema up to date", "Safe to run again, also after it was killed, and by several at once.",
+	  none, 0, 0, migrate_up_command },
+	{ "migrate down", "", "take migrations back; data is lost", "",
+	  migrate_down_options, 0, 0, migrate_down_command },
+	{ "migrate status", "", "list migrations and which are applied", "",
+	  none, 0, 0, migrate_status_command },
+	{ "check", "", "check the configuration and the plugins that it names",
+	  "Says every problem with its file and line. Loads no plugin and asks no database.",
+	  none, 0, 0, check_command },
+	{ "enqueue", "PIPELINE [ATTRIBUTES]", "put jobs into a pipeline",
+	  "One job with the given attributes (a JSON object), or many with --lines or\n"
+	  "--folder, streamed in batches of 10 000. Prints the ids.",
+	  enqueue_options, 1, 2, enqueue_command },
+	{ "status", "[PIPELINE]", "where jobs are, hosts, stages, and why jobs ended without success", "",
+	  none, 0, 1, status_command },
+	{ "lanes", "", "the queue in front of each stage", "",
+	  lanes_options, 0, 0, lanes_command },
+	{ "hosts", "", "living hosts", "", none, 0, 0, hosts_command },
+	{ "jobs", "", "list jobs, newest first", "", jobs_options, 0, 0, jobs_command },
+	{ "job show", "ID", "one job: where it is, its message, its failures", "",
+	  none, 1, 1, job_show_command },
+	{ "wait", "[PIPELINE]", "wait until no job is ready, running or deferred",
+	  "Shows progress on a terminal. Exit code 1 when dead letters are there at the end,\n"
+	  "or when the time is over.",
+	  wait_options, 0, 1, wait_command },
+	{ "verify", "", "check the queue's invariants: no job lost, none twice",
+	  "May run at any time; reads all jobs. Exit code 1 when something is broken.",
+	  none, 0, 0, verify_command },
+	{ "plugin inspect", "FILE", "what a plugin says of itself, without running it",
+	  "FILE is a .so, or the name of a plugin on plugin_path.",
+	  none, 1, 1, plugin_inspect_command },
+	{ "plugin test", "FILE", "load a plugin, check that it keeps the contract, run it on one input",
+	  "Needs no database; a stage that asks for one is told that there is none.\n"
+	  "Exit code 1 when it breaks the contract.",
+	  plugin_test_options, 1, 1, plugin_test_command },
+	{ "plugin new", "NAME", "start a plugin from the template", "",
+	  plugin_new_options, 1, 1, plugin_new_command },
+	{ "help", "[COMMAND]", "print help", "", help_options, 0, 2, cli_help_run },
+	{ NULL, NULL, NULL, NULL, NULL, 0, 0, NULL }
+};
