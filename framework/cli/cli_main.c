@@ -91,6 +91,24 @@ find_command(int argc, char **argv, int *ret_words)
 	return NULL;
 }
 
+/* Arguments in front of the command's words: options of every command, and their values. */
+static int
+options_before(int argc, char **argv)
+{
+	int i = 1;
+
+	while (i < argc && argv[i][0] == '-') {
+		bool value = false;
+
+		for (const struct cli_option *o = cli_global_options; o->name; o++)
+			if (o->value && (strcmp(argv[i] + 1 + (argv[i][1] == '-'), o->name) == 0 ||
+			                 (argv[i][1] == o->letter && argv[i][2] == '\0')))
+				value = true;
+		i += value ? 2 : 1;
+	}
+	return (i < argc ? i : argc) - 1;
+}
+
 static int
 unknown_command(int argc, char **argv)
 {
@@ -289,15 +307,16 @@ static int
 run(struct cli *cli, int argc, char **argv)
 {
 	struct parser parser = { .cli = cli };
-	int words = 0, end;
+	int words = 0, before, end;
 
-	/* options may stand before the command's words only when they have no value of their own */
-	if (argc > 1 && argv[1][0] != '-') {
-		cli->command = find_command(argc - 1, argv + 1, &words);
+	before = options_before(argc, argv);
+	if (before + 1 < argc) {
+		cli->command = find_command(argc - before - 1, argv + before + 1, &words);
 		if (!cli->command)
-			return unknown_command(argc - 1, argv + 1);
+			return unknown_command(argc - before - 1, argv + before + 1);
 	}
-	argv[words] = argv[0];
+	/* the command's words go: the options before them move up */
+	memmove(argv + words, argv, (size_t)(before + 1) * sizeof *argv);
 	end = take_options(&parser, argc - words, argv + words);
 	if (end != CLI_OK)
 		return end;

@@ -214,7 +214,12 @@ print_table(const struct cli_table *t, const struct cli *cli)
 		int flags = (is_number(t->columns[c].kind) ? SCOLS_FL_RIGHT : 0) |
 		            (t->columns[c].kind == CLI_JSON ? SCOLS_FL_TRUNC : 0);
 		struct libscols_column *column;
-		char *title = mem_dup(t->columns[c].name);
+		const char *name = t->columns[c].name;
+		size_t len = strlen(name);
+		/* "cpu_s": the unit is for programs, people see it in the cell */
+		bool unit = t->columns[c].kind == CLI_SECONDS && len > 2 &&
+		            strcmp(name + len - 2, "_s") == 0;
+		char *title = mem_dupn(name, unit ? len - 2 : len);
 
 		for (char *p = title; *p; p++)
 			*p = *p == '_' ? ' ' : (char)(*p >= 'a' && *p <= 'z' ? *p - 32 : *p);
@@ -233,7 +238,6 @@ print_table(const struct cli_table *t, const struct cli *cli)
 			                    t->cells[i + c].shown ? t->cells[i + c].shown : "");
 	}
 	scols_print_table(table);
-	putchar('\n');
 	scols_unref_table(table);
 }
 

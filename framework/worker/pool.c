@@ -160,7 +160,7 @@ head_of(struct lane *lane, int16_t priority)
  * since this one may have left the rest of a parcel there. */
 void
 pool_claimed(struct pool *pool, struct lane *lane, enum status status, const struct lease *lease,
-             int64_t last)
+             int64_t last, int32_t parcels)
 {
 	struct queue_head *head;
 	bool more = false;
@@ -170,10 +170,13 @@ pool_claimed(struct pool *pool, struct lane *lane, enum status status, const str
 		head = head_of(lane, lease->priority);
 		if (head)
 			head->from = last;
-		if ((int64_t)lease->n < lane->want)
-			lane->parcel_jobs = 1;
-		else if (lane->parcel_jobs < lane->want)
-			lane->parcel_jobs = lane->parcel_jobs * 2 + 1;
+		if (parcels > 0) {
+			double mean = (double)lease->n / parcels;
+
+			lane->parcel_jobs += lane->parcel_jobs > 0
+			                         ? MEASURE_WEIGHT * (mean - lane->parcel_jobs)
+			                         : mean;
+		}
 		more = (int64_t)lease->n >= lane->want;
 	} else {
 		lane->ready = false;

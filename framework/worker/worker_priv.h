@@ -33,7 +33,7 @@ struct lane {
 	bool ready;         /* something may be there */
 	uint64_t served;    /* turn at which it was last chosen */
 	double job_ns;      /* mean work of a job, chain included; 0: not known yet */
-	double parcel_jobs; /* mean jobs of a claim's parcels, as far as it shows */
+	double parcel_jobs; /* mean jobs that a claim took from a parcel; 0: not known yet */
 	int32_t want;       /* of the last claim */
 };
 
@@ -117,7 +117,7 @@ struct lane *pool_choose(struct pool *pool, struct worker *worker, struct queue_
                          struct arena *arena);
 /* What a claim taught: where the lane begins now, how large its parcels are. */
 void pool_claimed(struct pool *pool, struct lane *lane, enum status status,
-                  const struct lease *lease, int64_t last);
+                  const struct lease *lease, int64_t last, int32_t parcels);
 /* Jobs were put into a lane. */
 void pool_ready(struct pool *pool, int32_t lane, int16_t priority);
 /* Reads the heads of all lanes through `db`. *ret_any: whether something may be ready. */

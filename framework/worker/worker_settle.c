@@ -191,7 +191,7 @@ claimed(struct worker *w, struct lane *lane, struct queue_turn *turn)
 	if (turn->claimed == UNKNOWN || turn->claimed == AWAY)
 		pool_orphan(w->pool, &turn->claim->token);
 	else
-		pool_claimed(w->pool, lane, turn->claimed, turn->lease, turn->last);
+		pool_claimed(w->pool, lane, turn->claimed, turn->lease, turn->last, turn->parcels);
 	if (turn->claimed == EMPTY)
 		pool_count(w, HOST_empty_claims, 1);
 	if (turn->claimed != OK)
