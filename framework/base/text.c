@@ -41,7 +41,8 @@ parse_unit(const char *text, const struct unit *units, size_t n, const char *wha
 
 	errno = 0;
 	number = strtod(text, &end);
-	if (end == text || text[0] == ' ' || errno || !(number >= 0))
+	/* digits and a point: strtod() also takes signs, blanks, exponents, 0x10, nan and inf */
+	if (end == text || errno || strspn(text, "0123456789.") != (size_t)(end - text))
 		return fault_set(fault, INVALID, "'%s' is not a %s: write for example \"%s\"", text,
 		                 what, example);
 	if (number <= 0 && !*end) {
@@ -83,7 +84,7 @@ text_int(const char *text, int64_t least, int64_t most, int64_t *ret, struct fau
 
 	errno = 0;
 	v = strtoll(text, &end, 10);
-	if (end == text || *end || text[0] == ' ')
+	if (end == text || *end || !(text[0] == '-' || (text[0] >= '0' && text[0] <= '9')))
 		return fault_set(fault, INVALID, "'%s' is not a whole number", text);
 	if (errno || v < least || v > most)
 		return fault_set(fault, INVALID, "%s is out of range: %" PRId64 " to %" PRId64,
