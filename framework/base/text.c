@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -156,7 +157,7 @@ distance(const char *a, const char *b)
 	size_t la = strlen(a), lb = strlen(b);
 
 	if (la > NAME_MOST || lb > NAME_MOST)
-		return NAME_MOST;
+		return UINT_MAX;
 	for (size_t j = 0; j <= lb; j++)
 		rows[0][j] = (unsigned)j;
 	for (size_t i = 1; i <= la; i++) {

@@ -265,6 +265,24 @@ the_first_of_equally_near_names_is_suggested(void **state)
 	assert_ptr_equal(text_nearest("stage_a", names, 2), names[0]);
 }
 
+static void
+nothing_is_near_to_a_very_long_name(void **state)
+{
+	static const char *const names[] = { "workers", "heartbeat" };
+	char name[400];
+
+	(void)state;
+	memset(name, 'w', sizeof(name) - 1);
+	for (size_t len = 60; len < sizeof(name); len++) {
+		char *cut = mem_dupn(name, len);
+
+		if (text_nearest(cut, names, countof(names)))
+			fail_msg("%zu letters are near to %s", len,
+			         text_nearest(cut, names, countof(names)));
+		free(cut);
+	}
+}
+
 /* ---- UTF-8 ---- */
 
 static void
@@ -393,6 +411,7 @@ main(void)
 		cmocka_unit_test(what_is_written_can_be_read_again),
 		cmocka_unit_test(the_nearest_name_is_suggested),
 		cmocka_unit_test(the_first_of_equally_near_names_is_suggested),
+		cmocka_unit_test(nothing_is_near_to_a_very_long_name),
 		cmocka_unit_test(utf8_is_valid_up_to_the_first_ill_formed_sequence),
 		cmocka_unit_test(every_character_but_nul_and_surrogates_is_valid),
 		cmocka_unit_test(text_for_a_terminal_keeps_no_control_bytes),
