@@ -106,7 +106,7 @@ file_mkdirs(const char *path, unsigned mode, struct fault *fault)
 	struct stat sb;
 	int error = 0;
 
-	for (char *c = copy + 1; !error; c++) {
+	for (char *c = copy + (copy[0] != '\0'); !error; c++) {
 		char was = *c;
 
 		if (was != '/' && was)

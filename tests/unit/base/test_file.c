@@ -248,6 +248,14 @@ folders_below_a_file_cannot_be_made(void **state)
 	assert_string_equal(fault.text, "x is not a folder");
 }
 
+static void
+a_folder_without_a_name_cannot_be_made(void **state)
+{
+	(void)state;
+	assert_int_equal(file_mkdirs("", 0755, &fault), SYSTEM);
+	assert_int_equal(fault.errnum, ENOENT);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter, leave)
 
 int
@@ -265,6 +273,7 @@ main(void)
 		TEST(what_cannot_be_read_is_told_with_its_name),
 		TEST(folders_are_made_with_all_above_them),
 		TEST(folders_below_a_file_cannot_be_made),
+		TEST(a_folder_without_a_name_cannot_be_made),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
