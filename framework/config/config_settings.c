@@ -65,7 +65,7 @@ put_string(struct settings *set, const struct row *row, const char *text)
 {
 	char **at = member(set, row), *old = *at, *folder;
 
-	if (row->kind == PATH && text[0] && text[0] != '/') {
+	if (row->kind == PATH && text[0] != '/') {
 		folder = getcwd(NULL, 0);
 		*at = mem_printf("%s/%s", folder ? folder : "", text);
 		free(folder);
@@ -138,7 +138,10 @@ put_text(struct settings *set, const struct row *row, const char *text, const ch
 	switch (row->kind) {
 	case STRING:
 	case PATH:
-		if (good_word(row, text))
+		if (row->kind == PATH && !text[0])
+			config_problem(problems, file, line, "%s must be a path, not ''",
+			               row->name);
+		else if (good_word(row, text))
 			put_string(set, row, text);
 		else
 			config_problem(problems, file, line, "%s must be %s, not '%s'", row->name,
