@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: BSD-2-Clause
+embed_SRCS := embed.c features.c
+embed_LIBS := -lm
