@@ -208,9 +208,9 @@ end $$;
 -- The passages that answer a query best, in PostgreSQL's web search syntax
 -- ("a phrase", or, -without). Two rankings, by words (ts_rank_cd) and by the
 -- cosine of vectors, are fused by reciprocal rank (Cormack, Clarke, Büttcher,
--- SIGIR 2009, k = 60). Both look closely at few candidates only: words at 2000
--- matches, vectors at the 300 passages whose signs agree best with the query's
--- on the dimensions that the query has (Charikar, STOC 2002, gives the idea).
+-- SIGIR 2009, k = 60). Both look at candidates only: 2000 passages that match by
+-- words, and the 1000 whose signs agree best with the query's on the dimensions
+-- that the query has (after Charikar, STOC 2002).
 create function documents.search(query text, n int default 10)
 returns table (title text, path text, heading text, passage text, score double precision)
 language plpgsql stable rows 10
@@ -245,28 +245,29 @@ begin
 	end if;
 
 	return query
-	with near as materialized (
+	with near as (
 		select p.document, p.n from documents.passage p
 		where mask is not null and length(p.signature) = size
 		order by bit_count((p.signature # signs) & mask), p.document, p.n
-		limit 300
-	), matched as materialized (
-		(select p.document, p.n from documents.passage p where p.terms @@ question limit 2000)
+		limit 1000
+	), candidate as materialized (
+		select document, n from near
 		union
-		select p.document, p.n from near join documents.passage p using (document, n)
-		where p.terms @@ question
+		(select p.document, p.n from documents.passage p where p.terms @@ question limit 2000)
 	), by_words as (
 		select document, n, row_number() over (order by r desc, document, n) as place
 		from (
 			select document, n, ts_rank_cd(p.terms, question, 1 | 32) as r
-			from matched join documents.passage p using (document, n)
+			from candidate join documents.passage p using (document, n)
+			where p.terms @@ question
 			order by r desc, document, n limit 200
 		) t
 	), by_vector as (
 		select document, n, row_number() over (order by cosine desc, document, n) as place
 		from (
 			select document, n, (select sum(a * b) from unnest(p.vector, vec) u (a, b)) as cosine
-			from near join documents.passage p using (document, n)
+			from candidate join documents.passage p using (document, n)
+			where mask is not null and length(p.signature) = size
 		) t
 		where cosine > 0
 		order by cosine desc, document, n limit 200
