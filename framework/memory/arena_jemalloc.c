@@ -95,9 +95,15 @@ add_chunk(struct arena *arena, size_t size)
 }
 
 static size_t
+rounded(size_t size)
+{
+	return (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+}
+
+static size_t
 header(void)
 {
-	return (sizeof(struct chunk) + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+	return rounded(sizeof(struct chunk));
 }
 
 static void
@@ -154,6 +160,20 @@ alloc_slow(struct arena *arena, size_t size)
 	return memset(p, 0, size);
 }
 
+/* Neither bounded nor counted. NULL when the machine has no more. */
+static void *
+take(struct arena *arena, size_t size)
+{
+	void *p;
+
+	size = rounded(size);
+	if (size > (size_t)(arena->end - arena->at))
+		return alloc_slow(arena, size);
+	p = arena->at;
+	arena->at += size;
+	return memset(p, 0, size);
+}
+
 void *
 arena_try(struct arena *arena, size_t size)
 {
@@ -161,15 +181,13 @@ arena_try(struct arena *arena, size_t size)
 
 	if (size > SIZE_MAX / 2 || arena->used + size > arena->most)
 		return NULL;
-	size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
-	arena->used += size;
+	p = take(arena, size);
+	if (!p)
+		return NULL;
+	arena->used += rounded(size);
 	if (arena->used > arena->peak)
 		arena->peak = arena->used;
-	if (size > (size_t)(arena->end - arena->at))
-		return alloc_slow(arena, size);
-	p = arena->at;
-	arena->at += size;
-	return memset(p, 0, size);
+	return p;
 }
 
 void
@@ -207,8 +225,9 @@ arena_destroy(struct arena *arena)
 void
 arena_on_reset(struct arena *arena, void (*fn)(void *data), void *data)
 {
-	struct on_reset *callback = arena_alloc(arena, sizeof(*callback));
+	struct on_reset *callback = take(arena, sizeof(*callback));
 
+	check(callback);
 	*callback = (struct on_reset){ arena->callbacks, fn, data };
 	arena->callbacks = callback;
 }

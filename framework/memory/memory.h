@@ -25,7 +25,8 @@ void *arena_try(struct arena *arena, size_t size) must_check; /* NULL beyond the
 char *arena_dupn(struct arena *arena, const char *text, size_t len) must_check;
 char *arena_vprintf(struct arena *arena, const char *format, va_list args) must_check;
 
-/* Runs `fn(data)` at the next reset, last registered first: for a PGresult and its like. */
+/* Runs `fn(data)` at the next reset, last registered first: for a PGresult and its like. Always
+ * possible: what it takes does not count against the bound. */
 void arena_on_reset(struct arena *arena, void (*fn)(void *data), void *data);
 /* Ends every life in the arena. Keeps up to a small amount of memory for the next lease. */
 void arena_reset(struct arena *arena);

@@ -171,6 +171,22 @@ a_request_that_no_machine_can_serve_is_refused_and_forgotten(void **state)
 	arena_destroy(arena);
 }
 
+#if !SANITIZED
+/* Without a bound the machine says no. */
+static void
+memory_that_the_machine_has_not_is_refused_and_forgotten(void **state)
+{
+	struct arena *arena = new_arena(0);
+
+	(void)state;
+	assert_null(arena_try(arena, SIZE_MAX / 2));
+	assert_int_equal(arena_used(arena), 0);
+	assert_int_equal(arena_peak(arena), 0);
+	assert_non_null(arena_try(arena, 100));
+	arena_destroy(arena);
+}
+#endif
+
 static void
 ask_for_too_much(void *arg)
 {
@@ -254,6 +270,39 @@ what_was_deferred_still_sees_the_objects(void **state)
 	arena_reset(arena);
 	assert_string_equal(order, "yx");
 	arena_destroy(arena);
+}
+
+static void
+a_free_can_be_deferred_when_the_arena_is_full(void **state)
+{
+	struct arena *arena = new_arena(1000);
+	char letter = 'f';
+
+	(void)state;
+	n_order = 0;
+	assert_non_null(arena_try(arena, 1000));
+	assert_null(arena_try(arena, 1));
+	arena_on_reset(arena, note, &letter);
+	arena_reset(arena);
+	assert_string_equal(order, "f");
+	assert_non_null(arena_try(arena, 1000));
+	arena_destroy(arena);
+}
+
+static void
+many_deferred_frees_are_not_counted_as_the_leases_memory(void **state)
+{
+	struct arena *arena = new_arena(0);
+	char **texts = mem_array(NULL, 10000, sizeof(*texts));
+
+	(void)state;
+	for (size_t i = 0; i < 10000; i++) {
+		texts[i] = mem_dup("foreign");
+		arena_on_reset(arena, free, texts[i]); /* LeakSanitizer sees that all are */
+	}
+	assert_int_equal(arena_used(arena), 0);
+	arena_destroy(arena);
+	free(texts);
 }
 
 static void
@@ -449,8 +498,11 @@ main(void)
 		cmocka_unit_test(used_counts_since_the_reset_and_peak_ever),
 		cmocka_unit_test(what_was_deferred_runs_at_the_reset_the_last_first_and_once),
 		cmocka_unit_test(what_was_deferred_still_sees_the_objects),
+		cmocka_unit_test(a_free_can_be_deferred_when_the_arena_is_full),
+		cmocka_unit_test(many_deferred_frees_are_not_counted_as_the_leases_memory),
 		cmocka_unit_test(nothing_is_destroyed_in_peace),
 #if !SANITIZED
+		cmocka_unit_test(memory_that_the_machine_has_not_is_refused_and_forgotten),
 		cmocka_unit_test(a_reset_gives_back_all_but_a_small_amount),
 		cmocka_unit_test(an_arena_that_is_kept_costs_at_most_128_kib),
 		cmocka_unit_test(the_arena_of_a_worker_that_left_is_used_by_the_next),
