@@ -7,7 +7,6 @@
 #include "support/cluster.h"
 #include "support/stage_bench.h"
 
-#include <libpq-fe.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdlib.h>
@@ -265,24 +264,25 @@ a_cancelled_job_is_given_up(void **state)
 static void
 compare_with_sql(struct db *db, uint32_t i, const char *text)
 {
-	char dimensions[16];
-	const char *values[2] = { text, dimensions };
-	PGresult *r;
+	static const char sql[] = "select unnest(documents.embed($1::text, $2::int))::text";
+	struct fault fault = { 0 };
+	struct db_result *r;
+	struct db_args args;
 
-	snprintf(dimensions, sizeof dimensions, "%u", got.dimensions);
-	r = PQexecParams(db_conn(db), "select unnest(documents.embed($1::text, $2::int))", 2, NULL,
-	                 values, NULL, NULL, 0);
-	if (PQresultStatus(r) != PGRES_TUPLES_OK)
-		fail_msg("%s", PQresultErrorMessage(r));
-	assert_int_equal(PQntuples(r), got.dimensions);
+	db_args_init(&args);
+	db_arg_text(&args, text);
+	db_arg_int4(&args, (int32_t)got.dimensions);
+	if (db_call(db, sql, &args, &r, &fault) != OK)
+		fail_msg("%s %s", fault.sqlstate, fault.text);
+	assert_int_equal(db_rows(r), got.dimensions);
 	for (uint32_t d = 0; d < got.dimensions; d++) {
-		double sql = strtod(PQgetvalue(r, (int)d, 0), NULL);
+		double made = strtod(db_text(r, (int)d, 0), NULL);
 		double c = (double)passages_get_float(&got, i, d);
 
-		if (fabs(sql - c) > 1e-6)
-			fail_msg("\"%s\": dimension %u is %g in C and %g in SQL", text, d, c, sql);
+		if (fabs(made - c) > 1e-6)
+			fail_msg("\"%s\": dimension %u is %g in C and %g in SQL", text, d, c, made);
 	}
-	PQclear(r);
+	db_result_free(r);
 }
 
 static void

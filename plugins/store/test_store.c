@@ -9,6 +9,7 @@
 #include "support/cluster.h"
 #include "support/stage_bench.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 
 static const struct db_schema_source migrations = { "store",
 	                                            TEST_BUILD_DIR "/plugins/store.migrations" };
+static const char *conninfo;
 static struct db *db;
 static struct bench bench;
 static bool away;
@@ -27,8 +29,7 @@ static bool away;
 static struct pg_conn *
 lend(void *data)
 {
-	(void)data;
-	return away ? NULL : db_conn(db);
+	return away ? NULL : db_conn(data ? data : db);
 }
 
 static int
@@ -38,7 +39,8 @@ set_up(void **state)
 
 	(void)state;
 	away = false;
-	db = cluster_open(cluster_database());
+	conninfo = cluster_database();
+	db = cluster_open(conninfo);
 	/* the tables need nothing of the core, only grant rights to its roles */
 	cluster_exec(db, "do $$ begin create role penstock_host; create role penstock_read;"
 	                 " exception when duplicate_object then null; end $$");
@@ -268,6 +270,51 @@ of_two_jobs_with_one_path_the_later_stays_and_both_have_an_effect(void **state)
 	                                 " documents.effect join documents.document d"
 	                                 " on d.id = document"),
 	                    "1x,2y,3x");
+}
+
+struct rival {
+	struct bench bench;
+	struct db *db;
+	struct stage_job *job;
+};
+
+static void *
+run_rival(void *data)
+{
+	struct rival *r = data;
+
+	bench_run(&r->bench, &r->job, 1);
+	return NULL;
+}
+
+/* The second waits for the first one's row, and must then see its passages to delete them. */
+static void
+two_hosts_that_store_one_path_take_turns(void **state)
+{
+	struct rival rival = { 0 };
+	struct db *watch = cluster_open(conninfo);
+	pthread_t thread;
+
+	(void)state;
+	rival.db = cluster_open(conninfo);
+	rival.bench.hooks = (struct stage_hooks){ .db = lend, .data = rival.db };
+	if (bench_open(&rival.bench, STORE, NULL, 1) != OK)
+		fail_msg("open: %s", rival.bench.fault.text);
+	rival.job = document(2, "x", "of the second");
+	cluster_exec(db, "begin");
+	run_one(document(1, "x", "of the first"));
+	assert_int_equal(pthread_create(&thread, NULL, run_rival, &rival), 0);
+	cluster_wait_until(watch, "select exists (select from pg_stat_activity"
+	                          " where datname = current_database()"
+	                          " and wait_event_type = 'Lock')");
+	cluster_exec(db, "commit");
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	expect(rival.job, PS_DONE, NULL);
+	assert_string_equal(cluster_text(db, "select string_agg(body, ',') from documents.passage"),
+	                    "of the second");
+	bench_close(&rival.bench);
+	db_close(rival.db);
+	db_close(watch);
 }
 
 static void
@@ -567,6 +614,118 @@ vectors_find_what_the_words_do_not(void **state)
 	                    "0");
 }
 
+/* One job through one stage; what comes out is the next stage's input. */
+static void
+pass_through(const char *path, struct stage_job *job)
+{
+	struct bench other = { 0 };
+
+	if (bench_open(&other, path, NULL, 1) != OK)
+		fail_msg("open: %s", other.fault.text);
+	bench_run(&other, &job, 1);
+	expect(job, PS_DONE, NULL);
+	job->in = job->out;
+	job->in.attributes = arena_dupn(bench.arena, job->out.attributes, job->out.attributes_len);
+	job->in.body = arena_dupn(bench.arena, job->out.body, job->out.body_len);
+	bench_close(&other);
+}
+
+static void
+a_text_that_went_through_chunk_and_embed_is_found_by_words_and_likeness(void **state)
+{
+	struct stage_job *job = bench_job(
+	    &bench, 5, "{\"path\":\"manual\",\"title\":\"Manual\",\"language\":\"en\"}",
+	    "# Maintenance\n\n## Vacuuming\n\nTables are vacuumed by a background process, so that the "
+	    "room of deleted rows can be used again. It wakes up once a minute and looks at the "
+	    "statistics of each table. Nothing is locked for writers while it works there.\n\n"
+	    "## Backups\n\nA backup is a copy of all files together with the log that was written "
+	    "meanwhile. Keep it on another machine, and try from time to time whether it can be "
+	    "restored: an untried one is a hope. Archive the log continuously.\n");
+
+	(void)state;
+	pass_through(TEST_BUILD_DIR "/plugins/chunk.so", job);
+	pass_through(TEST_BUILD_DIR "/plugins/embed.so", job);
+	run_one(job);
+	expect(job, PS_DONE, NULL);
+	assert_string_equal(cluster_text(db, "select string_agg(heading, '|' order by n)"
+	                                     " from documents.passage"),
+	                    "Maintenance > Vacuuming|Maintenance > Backups");
+	assert_string_equal(
+	    cluster_text(db, "select heading from documents.search('restoring a backup')"),
+	    "Maintenance > Backups");
+	/* no such word: only the vector knows it */
+	assert_string_equal(
+	    cluster_text(db, "select heading from documents.search('autovacuuming')"),
+	    "Maintenance > Vacuuming");
+}
+
+/* 100 passages of words by a law like Zipf's, with vectors as embed's are: a tenth is zero. */
+static struct stage_job *
+big_document(int64_t id, uint32_t *x)
+{
+	enum { PASSAGES = 100, WORDS = 150, DIMENSIONS = 256 };
+	char *attributes = mem_printf("{\"path\":\"%d\",\"language\":\"en\"}", (int)id);
+	struct stage_job *job = bench_job(&bench, id, attributes, NULL);
+	struct passage rows[PASSAGES];
+	struct buf text = { 0 };
+	unsigned char *bytes;
+
+	free(attributes);
+	for (int i = 0; i < PASSAGES; i++) {
+		rows[i] = (struct passage){ .offset = (uint32_t)text.len };
+		for (int w = 0; w < WORDS; w++) {
+			*x = *x * 1664525u + 1013904223u;
+			buf_printf(&text, "w%u ", 30000 / (1 + (*x >> 17)));
+		}
+		rows[i].length = (uint32_t)text.len - rows[i].offset;
+	}
+	job->in.body_len = passages_size(PASSAGES, DIMENSIONS, 0, (uint32_t)text.len);
+	job->in.body = bytes = arena_alloc(bench.arena, job->in.body_len);
+	passages_begin(bytes, PASSAGES, DIMENSIONS, 0, (uint32_t)text.len);
+	for (uint32_t i = 0; i < PASSAGES; i++) {
+		passages_put(bytes, i, &rows[i]);
+		for (uint32_t d = 0; d < DIMENSIONS; d++) {
+			*x = *x * 1664525u + 1013904223u;
+			passages_put_float(bytes, PASSAGES, i * DIMENSIONS + d,
+			                   *x >> 28 == 0 ? 0 : (float)(int32_t)*x / 3.4e10f);
+		}
+	}
+	memcpy(bytes + job->in.body_len - text.len, text.data, text.len);
+	buf_done(&text);
+	return job;
+}
+
+static void
+a_search_over_20000_passages_answers_within_a_second(void **state)
+{
+	static const char *const queries[] = {
+		"select count(*) from documents.search('w17 w230 w4')",
+		"select count(*) from documents.search('w0')",
+		"select count(*) from documents.search('nothing w1 has or w2 all of or w3 these')",
+	};
+	uint32_t x = 1;
+
+	(void)state;
+	for (int64_t i = 0; i < 200; i += 20) {
+		struct stage_job *jobs[20];
+
+		for (int k = 0; k < 20; k++)
+			jobs[k] = big_document(1 + i + k, &x);
+		bench_run(&bench, jobs, 20);
+		expect(jobs[0], PS_DONE, NULL);
+		arena_reset(bench.arena);
+	}
+	assert_int_equal(cluster_int(db, "select count(*) from documents.passage"), 20000);
+	for (size_t i = 0; i < sizeof queries / sizeof queries[0]; i++) {
+		int64_t begun = clock_mono(), took;
+
+		assert_int_equal(cluster_int(db, queries[i]), 10);
+		took = clock_mono() - begun;
+		print_message("%lld ms\n", (long long)(took / MSEC));
+		assert_true(took < SEC);
+	}
+}
+
 static void
 the_migration_can_be_taken_back(void **state)
 {
@@ -592,6 +751,7 @@ main(void)
 		TEST(a_replacement_that_is_rolled_back_leaves_the_old_document),
 		TEST(many_documents_of_a_call_go_in_one_statement),
 		TEST(of_two_jobs_with_one_path_the_later_stays_and_both_have_an_effect),
+		TEST(two_hosts_that_store_one_path_take_turns),
 		TEST(a_document_without_passages_is_stored),
 		TEST(a_job_that_took_effect_before_fails_on_the_key),
 		TEST(a_job_without_a_path_fails),
@@ -609,6 +769,8 @@ main(void)
 		TEST(a_search_gives_as_many_rows_as_asked_best_first),
 		TEST(languages_are_searched_each_with_its_own_stems),
 		TEST(vectors_find_what_the_words_do_not),
+		TEST(a_text_that_went_through_chunk_and_embed_is_found_by_words_and_likeness),
+		TEST(a_search_over_20000_passages_answers_within_a_second),
 		TEST(the_migration_can_be_taken_back),
 	};
 
