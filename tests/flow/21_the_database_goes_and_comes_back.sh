@@ -1,0 +1,50 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# PostgreSQL restarts and crashes under load, a host is stopped and continued: hosts carry on,
+# nothing is lost, late settlements are refused.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+configure 'lease_jobs = 50;'
+pipeline ledger 'name = "slow"; plugin = "slow"; options: { sleep = "1ms"; };' 'name = "insert"; plugin = "insert"; max_attempts = 20;'
+start_database 'fsync = on'
+sql 'create table effect (job bigint primary key); grant insert on effect to penstock_host'
+start_host one
+start_host two
+
+moving() { [ "$(settled_n ledger)" -gt "$1" ]; }
+
+enqueue_n ledger 2000
+ok 'work has begun' wait_for 20 moving 50
+"$cluster" restart "$work/pg" fast
+ok 'after a restart of PostgreSQL the hosts carry on by themselves' wait_for 30 moving "$(settled_n ledger)"
+"$cluster" restart "$work/pg" immediate
+ok 'after a crash of PostgreSQL too' wait_for 30 moving "$(settled_n ledger)"
+"$cluster" kill9 "$work/pg"
+"$cluster" restart "$work/pg"
+ok 'and after its processes were killed' wait_for 30 moving "$(settled_n ledger)"
+ok 'all jobs end' "$penstock" wait ledger --timeout 60s
+is 'each of them once' 2000 "$(settled_n ledger)"
+is 'with its effect once' 2000 "$(sql 'select count(*) from effect')"
+ok 'the queue is in order' "$penstock" verify
+
+# ---- a host stands still for longer than its leases live
+
+refused() { grep -q 'a settlement was refused\|a lease is given up\|taken for dead: it registers again' "$work/one.log"; }
+leases_of_one() { [ "$(sql "select count(*) from penstock.lease l join penstock.host h on h.id = l.host where h.name = 'one'")" -gt 0 ]; }
+gone() { sql_is "select count(*) from penstock.host where pid = $child" 0; }
+
+enqueue_n ledger 1500
+child=$(child_of one)
+ok 'the first host has work' wait_for 20 leases_of_one
+kill -STOP "$child"
+ok 'a host that stands still is taken for dead' wait_for 20 gone
+kill -CONT "$child"
+ok 'when it goes on, what it held is not settled twice' "$penstock" wait ledger --timeout 60s
+is 'each job ended once' 3500 "$(settled_n ledger)"
+is 'with its effect once' 3500 "$(sql 'select count(*) from effect')"
+ok 'the late host noticed' wait_for 20 refused
+ok 'and works again under a new name' wait_for 20 listed one
+is 'no innocent job failed' 0 "$(sql 'select count(*) from penstock.failure')"
+ok 'the queue is in order' "$penstock" verify
