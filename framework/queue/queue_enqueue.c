@@ -2,8 +2,9 @@
 /*
  * queue_enqueue.c - many messages in one transaction, for the command line.
  *
- * A role that may write the tables reserves ids, copies the rows in binary and
- * schedules exactly those ids; any other calls penstock.enqueue_many().
+ * Few go by penstock.enqueue_many(), in one round trip. For many, a role that
+ * may write the tables reserves ids, copies the rows in binary and schedules
+ * exactly those ids; any other uses the function as well.
  */
 #include <endian.h>
 #include <inttypes.h>
@@ -13,6 +14,7 @@
 
 #define ATTRIBUTES_MOST MiB
 #define BODY_MOST (64 * MiB)
+#define COPY_FROM 1000   /* jobs; below, four round trips more cost more than they save */
 #define PARCEL_JOBS 1000 /* as many as penstock.enqueue_many() puts into one */
 
 struct batch {
@@ -200,11 +202,11 @@ queue_enqueue(struct db *db, struct arena *arena, const char *pipeline,
 		           .messages = messages,
 		           .n = n,
 		           .priority = priority };
-	bool may_copy;
+	bool may_copy = false;
 	enum status st = check_all(&b, fault);
 
 	check(n > 0 && n <= INT32_MAX);
-	if (st == OK)
+	if (st == OK && n >= COPY_FROM)
 		st = find_target(&b, &may_copy, fault);
 	if (st != OK)
 		return st;
