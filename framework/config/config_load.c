@@ -67,11 +67,18 @@ only_conf(const struct dirent *entry)
 	return entry->d_name[0] != '.' && len > 5 && strcmp(entry->d_name + len - 5, ".conf") == 0;
 }
 
+/* Not alphasort(): that follows the locale, and a configuration must not. */
+static int
+by_bytes(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
 static void
 take_folder(struct config *config, const char *folder, bool strict, struct problems *problems)
 {
 	struct dirent **entries;
-	int n = scandir(folder, &entries, only_conf, alphasort);
+	int n = scandir(folder, &entries, only_conf, by_bytes);
 
 	if (n < 0) {
 		if (errno != ENOENT)

@@ -88,6 +88,33 @@ conf_d_is_read_after_the_file_in_the_order_of_names_and_the_last_one_wins(void *
 	assert_int_equal(config->set.processes, 3);
 }
 
+/* More files than a folder is likely to list in order by chance. */
+static void
+many_files_are_read_in_the_order_of_the_bytes_of_their_names(void **state)
+{
+	static const char letters[] =
+	    "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
+	size_t n = sizeof(letters) - 1;
+	const struct config *config;
+
+	(void)state;
+	config_tree_put("penstock.conf", "");
+	for (size_t i = 0; i < n; i++) {
+		size_t k = i * 29 % n; /* 29 and 63 have no divisor in common: each once */
+		char *path = mem_printf("pipelines.d/%c.conf", letters[k]);
+		char *text = mem_printf(
+		    "pipeline: { name = \"p%zu\"; stages = ( { name = \"s\"; } ); };", k);
+
+		config_tree_put(path, text);
+		free(path);
+		free(text);
+	}
+	config = config_tree_load();
+	assert_int_equal(config->n_pipelines, n);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(strtoul(config->pipelines[i].name + 1, NULL, 10), i);
+}
+
 static void
 pipelines_d_is_read_after_conf_d(void **state)
 {
@@ -412,6 +439,7 @@ main(void)
 		TEST(each_kind_of_value_is_read),
 		TEST(a_relative_path_is_taken_from_where_the_host_was_started),
 		TEST(conf_d_is_read_after_the_file_in_the_order_of_names_and_the_last_one_wins),
+		TEST(many_files_are_read_in_the_order_of_the_bytes_of_their_names),
 		TEST(pipelines_d_is_read_after_conf_d),
 		TEST(pipelines_keep_the_order_in_which_they_are_read),
 		TEST(files_of_editors_and_hidden_ones_are_passed_over),
