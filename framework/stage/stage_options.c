@@ -62,7 +62,7 @@ wrong_type(const struct given *g, const char *expected)
 		[CONFIG_T_LIST] = "a list",
 	};
 
-	return fault_set(g->fault, INVALID, "option %s is %s, not %s", g->row->name, expected,
+	return fault_set(g->fault, INVALID, "option %s must be %s, not %s", g->row->name, expected,
 	                 g->line && (unsigned)g->line->type < countof(has) ? has[g->line->type]
 	                                                                   : "this");
 }
@@ -422,20 +422,18 @@ find_line(const struct config_stage *stage, const char *name)
 	return NULL;
 }
 
-/* Moves the fault to the report as a line. */
+/* A problem without a place of its own, such as a missing option, is one of the stage. */
 static void
 report_problem(struct buf *report, struct fault *fault, const struct config_stage *stage)
 {
-	if (report) {
-		if (fault->where[0])
-			buf_printf(report, "%s: ", fault->where);
-		else if (stage->file)
-			buf_printf(report, "%s:%d: ", stage->file, stage->line);
-		buf_adds(report, fault->text);
-		if (fault->hint[0])
-			buf_printf(report, "; %s", fault->hint);
-		buf_addc(report, '\n');
-	}
+	if (!fault->where[0] && stage->file)
+		fault_where(fault, "%s:%d", stage->file, stage->line);
+	if (!report)
+		return;
+	buf_printf(report, "%s%s%s", fault->where, fault->where[0] ? ": " : "", fault->text);
+	if (fault->hint[0])
+		buf_printf(report, "; %s", fault->hint);
+	buf_addc(report, '\n');
 }
 
 static bool
