@@ -205,12 +205,35 @@ begin
 	return question;
 end $$;
 
+-- The words of a query with their weights: a word that few passages have says more
+-- than one that many have, ln(1 + N / df) (Robertson, Understanding Inverse
+-- Document Frequency, Journal of Documentation 60, 2004). One that is a stop word in a
+-- part of the documents' languages counts by the share of the others.
+create function documents.weights(query text)
+returns table (word tsquery, weight double precision)
+language sql stable
+set search_path = pg_catalog, pg_temp set client_min_messages = warning as $$
+	with config as (
+		select documents.config(d.language) as c, count(*) / sum(count(*)) over () as share
+		from documents.document d group by 1
+	), word as (
+		select string_agg(distinct '''' || replace(replace(t.lexeme, '\', '\\'), '''', '''''') || '''', ' | ')::tsquery as word,
+		       sum(config.share) as share
+		from config, unnest(to_tsvector(config.c, query)) t group by t.positions[1]
+	), counted as (
+		select w.word, w.share, (select count(*) from documents.passage p where p.terms @@ w.word) as df,
+		       (select count(*) from documents.passage) as n
+		from word w
+	)
+	select word, share * ln(1 + n::double precision / df) from counted where df > 0 order by 2 desc limit 50
+$$;
+
 -- The passages that answer a query best, in PostgreSQL's web search syntax
--- ("a phrase", or, -without). Two rankings, by words (ts_rank_cd) and by the
--- cosine of vectors, are fused by reciprocal rank (Cormack, Clarke, Büttcher,
--- SIGIR 2009, k = 60). Both look at candidates only: 2000 passages that match by
--- words, and the 1000 whose signs agree best with the query's on the dimensions
--- that the query has (after Charikar, STOC 2002).
+-- ("a phrase", or, -without). The score, 0 to 1, mixes two: the weights of the
+-- words that a passage has, each saturating as it repeats (as in BM25), and the
+-- cosine of its vector. Both look at candidates only: 2000 passages that match by
+-- words, those with the rarest words first, and the 1000 whose signs agree best
+-- with the query's on the dimensions that the query has (after Charikar, STOC 2002).
 create function documents.search(query text, n int default 10)
 returns table (title text, path text, heading text, passage text, score double precision)
 language plpgsql stable rows 10
@@ -218,6 +241,8 @@ set search_path = pg_catalog, pg_temp set jit = off as $$
 #variable_conflict use_column
 declare
 	most      constant int  := least(greatest(coalesce(n, 10), 1), 200);
+	by_words  constant double precision := 0.7; -- the rest goes by vectors
+	half      constant double precision := 0.03; -- ts_rank of one or two occurrences: they count half
 	asked     constant text := left(coalesce(query, ''), 1000);
 	-- what is not wanted does not pull passages near
 	wanted    constant text := regexp_replace(asked, '(^|\s)-("[^"]*"?|\S+)', ' ', 'g');
@@ -226,10 +251,14 @@ declare
 	vec       real[];
 	signs     varbit;
 	mask      varbit;
+	words     tsquery[];
+	weights   double precision[];
 begin
 	if not exists (select from documents.passage p where p.terms @@ question) then
 		question := documents.question(wanted, true);
 	end if;
+	select coalesce(array_agg(w.word order by w.weight desc), '{}'), coalesce(array_agg(w.weight order by w.weight desc), '{}')
+	into words, weights from documents.weights(wanted) w;
 
 	-- vectors of one size compare: that of the newest document
 	select length(p.signature) into size from documents.passage p
@@ -250,38 +279,37 @@ begin
 		where mask is not null and length(p.signature) = size
 		order by bit_count((p.signature # signs) & mask), p.document, p.n
 		limit 1000
+	), said as (
+		select m.document, m.n
+		from unnest(words) with ordinality u (word, place)
+		cross join lateral (select p.document, p.n from documents.passage p where p.terms @@ u.word and p.terms @@ question limit 2000) m
+		group by m.document, m.n order by min(u.place), m.document, m.n limit 2000
 	), candidate as materialized (
 		select document, n from near
 		union
-		(select p.document, p.n from documents.passage p where p.terms @@ question limit 2000)
-	), by_words as (
-		select document, n, row_number() over (order by r desc, document, n) as place
-		from (
-			select document, n, ts_rank_cd(p.terms, question, 1 | 32) as r
-			from candidate join documents.passage p using (document, n)
-			where p.terms @@ question
-			order by r desc, document, n limit 200
-		) t
-	), by_vector as (
-		select document, n, row_number() over (order by cosine desc, document, n) as place
-		from (
-			select document, n, (select sum(a * b) from unnest(p.vector, vec) u (a, b)) as cosine
-			from candidate join documents.passage p using (document, n)
-			where mask is not null and length(p.signature) = size
-		) t
-		where cosine > 0
-		order by cosine desc, document, n limit 200
+		select document, n from said
+	), rated as (
+		select p.document, p.n,
+		       case when p.terms @@ question
+		            then (select sum(w * r / (r + half))
+		                  from (select u.w, ts_rank(p.terms, u.q)::double precision as r from unnest(words, weights) u (q, w)) t)
+		       end as said,
+		       case when mask is not null and length(p.signature) = size
+		            then (select sum(a * b) from unnest(p.vector, vec) u (a, b))
+		       end as cosine
+		from candidate join documents.passage p using (document, n)
 	), fused as (
 		select document, n,
-		       coalesce(1.0::double precision / (60 + w.place), 0) +
-		       coalesce(1.0::double precision / (60 + v.place), 0) as score
-		from by_words w full join by_vector v using (document, n)
+		       by_words * coalesce(said / nullif((select sum(w) from unnest(weights) w), 0), 0) +
+		       (1 - by_words) * greatest(coalesce(cosine, 0), 0) as score
+		from rated
 		order by score desc, document, n limit most
 	)
 	select coalesce(d.title, d.path), d.path, p.heading, p.body, f.score
 	from fused f
 	join documents.passage p using (document, n)
 	join documents.document d on d.id = f.document
+	where f.score > 0
 	order by f.score desc, f.document, f.n;
 end $$;
 
@@ -300,6 +328,7 @@ begin
 		grant usage on schema documents to penstock_read;
 		grant select on all tables in schema documents to penstock_read;
 		grant execute on function documents.fold, documents.fnv1a, documents.embed, documents.config,
-			documents.question, documents.search to penstock_read;
+			documents.question, documents.weights,
+			documents.search to penstock_read;
 	end if;
 end $$;
