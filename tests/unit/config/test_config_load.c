@@ -26,7 +26,7 @@ all_settings_have_their_defaults_when_the_file_is_empty(void **state)
 	assert_string_equal(config->set.state_dir, "/var/lib/penstock");
 	assert_string_equal(config->set.run_dir, "/run/penstock");
 	assert_string_equal(config->set.name, "");
-	assert_int_equal(config->set.lease_jobs, 1000);
+	assert_int_equal(config->set.lease_jobs, 4000);
 	assert_int_equal(config->set.lease_bytes, 16 * MiB);
 	assert_int_equal(config->set.lease_time, 200 * MSEC);
 	assert_int_equal(config->set.heartbeat, 2 * SEC);
@@ -390,12 +390,12 @@ the_sample_says_the_defaults_and_can_be_read_with_and_without_its_comments(void 
 
 	(void)state;
 	config_tree_put("penstock.conf", text);
-	assert_int_equal(config_tree_load()->set.lease_jobs, 1000);
+	assert_int_equal(config_tree_load()->set.lease_jobs, 4000);
 	uncomment(text);
-	assert_non_null(strstr(text, "\nlease_jobs = 1000;\n"));
+	assert_non_null(strstr(text, "\nlease_jobs = 4000;\n"));
 	config_tree_put("penstock.conf", text);
 	config = config_tree_load();
-	assert_int_equal(config->set.lease_jobs, 1000);
+	assert_int_equal(config->set.lease_jobs, 4000);
 	assert_int_equal(config->set.lease_bytes, 16 * MiB);
 	assert_string_equal(config->set.plugin_path, PENSTOCK_STAGEDIR);
 	assert_true(config->set.strict_files);

@@ -94,7 +94,7 @@ the_sample_is_read(void **state)
 {
 	(void)state;
 	config_tree_put("penstock.conf", sample.data);
-	assert_int_equal(config_tree_load()->set.lease_jobs, 1000);
+	assert_int_equal(config_tree_load()->set.lease_jobs, 4000);
 }
 
 #define TEST(name)                                                                                 \
