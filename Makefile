@@ -170,8 +170,9 @@ format-check: ## fail with a diff where the layout differs
 	@scripts/format check $(FORMAT_FILES)
 
 .PHONY: generate
-generate: ## make conf/penstock.conf and the settings in docs/configuration.md from settings.def
+generate: $(BIN) ## make conf/penstock.conf, docs/commands.md and the settings in docs/configuration.md
 	@scripts/gen-config
+	@$(BIN) help --markdown > docs/commands.md
 
 .PHONY: lint
 lint: $(GEN_SQL) ## walls and floors, headers that compile alone, SPDX lines and the like

@@ -133,7 +133,7 @@ wait_command(struct cli *cli)
 		return cli_fail(&fault);
 	if (last.dead <= first.dead)
 		return CLI_OK;
-	cli_say(cli, "%" PRId64 " jobs became dead letters; hint: penstock status",
+	cli_say(cli, "%" PRId64 " more dead letters; hint: penstock status",
 	        last.dead - first.dead);
 	return CLI_FOUND;
 }
