@@ -306,7 +306,8 @@ queue_turn(struct db *db, struct arena *arena, struct queue_turn *turn)
 		take_turn(db, arena, &again);
 		turn->settled = again.settled;
 		turn->lease_ended = again.lease_ended;
-		turn->fault = again.fault;
+		if (again.settled != OK) /* otherwise the claim's stays */
+			turn->fault = again.fault;
 	}
 	if (turn->in_transaction && turn->settled != OK && db_alive(db) &&
 	    db_transaction_state(db) != DB_IDLE)
