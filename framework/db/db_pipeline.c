@@ -16,7 +16,8 @@
  * connection afterwards: AWAY or SQL. Two answers may be lost together with a commit that happened:
  * that of COMMIT, and that of the sync which commits an implicit transaction. So a connection that
  * ends without an error from the server before, or with a FATAL in place of one of these two, is
- * UNKNOWN from the moment when a sync was handed to libpq. */
+ * UNKNOWN from the moment when a sync, or a COMMIT, was handed to libpq: what does not fit into its
+ * buffer leaves before all is sent. */
 
 enum status
 db_pipe_begin(struct db *db, struct fault *fault)
@@ -80,6 +81,7 @@ enum status
 db_pipe_commit(struct db *db, struct fault *fault)
 {
 	check(db->pipe.open);
+	db->pipe.synced = true; /* the server obeys without waiting for a sync */
 	if (PQsendQueryParams(db->conn, "COMMIT", 0, NULL, NULL, NULL, NULL, 1) != 1)
 		return db_conn_fault(db, fault);
 	push(&db->pipe, PIPE_COMMIT, NULL);
@@ -246,9 +248,9 @@ db_pipe_next(struct db *db, struct db_result **ret_result, struct fault *fault)
 			return st;
 		}
 	}
-	check(p->next < p->n); /* asked more often than sent */
-	if (!db_alive(db))
+	if (!db_alive(db)) /* perhaps since it was sending, and there is no item to wait for */
 		return lost(db, fault);
+	check(p->next < p->n); /* asked more often than sent */
 	st = next_statement(db, &p->items[p->next++], &r, fault);
 	if (st == SQL && p->refusal.status != OK) {
 		/* it was skipped since its own prepare was refused */

@@ -568,6 +568,69 @@ a_commit_whose_reply_is_lost_is_unknown(void **state)
 /* ---- transactions and foreign code ---- */
 
 static void
+send_large(struct db *db, enum status *ret_send)
+{
+	static const char length[] = "SELECT octet_length($1::bytea)";
+	size_t size = 16 * MiB; /* more than sockets take */
+	char *large = mem_alloc(size);
+	struct db_args args;
+
+	db_args_init(&args);
+	db_arg_bytes(&args, large, size);
+	*ret_send = db_pipe_send(db, length, &args, NULL);
+	if (*ret_send == OK) /* it was prepared first */
+		*ret_send = db_pipe_send(db, length, &args, NULL);
+	free(large);
+}
+
+static void
+what_could_not_even_be_sent_is_away(void **state)
+{
+	struct proxy *p = proxy_start(f.conninfo);
+	struct db *db = cluster_open(proxy_conninfo(p));
+	enum status st;
+
+	(void)state;
+	assert_int_equal(db_call(db, one, NULL, NULL, NULL), OK);
+	proxy_cut(p, PROXY_CLIENT, 'B', 1, true);
+	assert_int_equal(db_pipe_begin(db, NULL), OK);
+	send_large(db, &st);
+	assert_int_equal(st, AWAY);
+	/* asked for more than was sent */
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(db_pipe_next(db, NULL, NULL), AWAY);
+	assert_int_equal(db_pipe_end(db, NULL), AWAY);
+	assert_true(proxy_cut_done(p));
+	db_close(db);
+	proxy_stop(p);
+}
+
+static void
+a_commit_that_had_left_when_the_rest_could_not_is_unknown(void **state)
+{
+	struct proxy *p = proxy_start(f.conninfo);
+	struct db *db = cluster_open(proxy_conninfo(p));
+	enum status st;
+
+	(void)state;
+	cluster_exec(f.db, "CREATE TABLE seen (a int)");
+	assert_int_equal(db_begin(db, NULL), OK);
+	cluster_exec(db, "INSERT INTO seen VALUES (1)");
+	proxy_cut(p, PROXY_CLIENT, 'E', 1, false);
+	assert_int_equal(db_pipe_begin(db, NULL), OK);
+	assert_int_equal(db_pipe_commit(db, NULL), OK);
+	send_large(db, &st);
+	assert_int_equal(st, AWAY);
+	assert_true(proxy_cut_done(p));
+	cluster_wait_until(f.db, "SELECT count(*) = 1 FROM seen"); /* without a sync */
+	assert_int_equal(db_pipe_next(db, NULL, NULL), UNKNOWN);
+	assert_int_equal(db_pipe_end(db, NULL), UNKNOWN);
+	db_close(db);
+	proxy_stop(p);
+	cluster_exec(f.db, "DROP TABLE seen");
+}
+
+static void
 commit_of_a_failed_transaction_is_no_success(void **state)
 {
 	(void)state;
@@ -807,6 +870,8 @@ main(void)
 		T(a_commit_in_a_pipeline_is_ok_only_when_it_committed),
 		T(at_every_cut_of_a_pipeline_the_answer_is_true),
 		T(a_commit_whose_reply_is_lost_is_unknown),
+		T(what_could_not_even_be_sent_is_away),
+		T(a_commit_that_had_left_when_the_rest_could_not_is_unknown),
 		T(commit_of_a_failed_transaction_is_no_success),
 		T(a_savepoint_undoes_what_came_after_it),
 		T(a_savepoint_is_missed_when_somebody_ended_the_transaction),
