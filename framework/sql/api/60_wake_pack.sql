@@ -36,7 +36,9 @@ begin
 		perform penstock.ring(l) from unnest(v_lanes) l;
 	end if;
 	select d.run_at into v_next from penstock.deferred d order by d.run_at limit 1;
-	next_ms := greatest(ceil(extract(epoch from v_next - clock_timestamp()) * 1000), 0);
+	if v_next is not null then -- greatest() would make 0 of a null
+		next_ms := greatest(ceil(extract(epoch from v_next - clock_timestamp()) * 1000), 0);
+	end if;
 end $$;
 
 -- Merges small parcels behind the head of a lane, where they will wait for long anyway: up to 200 into one, from at most
