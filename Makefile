@@ -65,7 +65,7 @@ COMMON   := -O2 -g $(WARN) $(VARIANT) -pthread -MMD -MP
 INCLUDES := -Iframework -I$(GEN)
 PLACES   := -DPENSTOCK_VERSION='"$(VERSION)"' -DPENSTOCK_STAGEDIR='"$(LIBDIR)/penstock/stages"' \
             -DPENSTOCK_SYSCONFDIR='"$(SYSCONFDIR)/penstock"' \
-            -DPENSTOCK_DATADIR='"$(PREFIX)/share/penstock"'
+            -DPENSTOCK_DATADIR='"$(PREFIX)/share/penstock"' -DPENSTOCK_INCLUDEDIR='"$(PREFIX)/include"'
 
 CORE_CFLAGS   = $(C_STD) -D_GNU_SOURCE= $(COMMON) -fPIE $(INCLUDES) $(PLACES) $(pkgs_cflags) \
                 $(CPPFLAGS) $(CFLAGS)
@@ -187,8 +187,8 @@ unit: unit-build ## tests without a database
 	@$(RUN) unit $(UNIT_BINS)
 
 .PHONY: plugins-test
-plugins-test: all plugins-test-build ## the tests of each plugin, and of the template
-	@$(RUN) plugins $(PLUGIN_TEST_BINS) $(wildcard plugins/template/test)
+plugins-test: all plugins-test-build ## the tests of each plugin
+	@$(RUN) plugins $(PLUGIN_TEST_BINS)
 
 .PHONY: db
 db: db-build ## tests with a private PostgreSQL

@@ -139,41 +139,55 @@ is_name(const char *name)
 	return true;
 }
 
-/* Installed, or beside the program in the source tree. */
+/* Where things are: beside the program in the source tree, else installed. The caller frees. */
+static char *
+place(const char *in_tree, const char *installed)
+{
+	char self[PATH_MAX], *path, *found;
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+	self[n > 0 ? n : 0] = '\0';
+	*(strrchr(self, '/') ? strrchr(self, '/') : self) = '\0';
+	path = mem_printf("%s/../%s", self, in_tree);
+	found = realpath(path, NULL);
+	free(path);
+	return found ? found : mem_dup(installed);
+}
+
 static char *
 template_folder(void)
 {
 	const char *named = getenv("PENSTOCK_TEMPLATE");
-	char self[PATH_MAX], *path;
-	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 
-	if (named)
-		return mem_dup(named);
-	self[n > 0 ? n : 0] = '\0';
-	*(strrchr(self, '/') ? strrchr(self, '/') : self) = '\0';
-	path = mem_printf("%s/../plugins/template", self);
-	if (access(path, R_OK) == 0)
-		return path;
-	free(path);
-	return mem_dup(PENSTOCK_DATADIR "/template");
+	return named ? mem_dup(named) : place("plugins/template", PENSTOCK_DATADIR "/template");
 }
 
+/* A word of the template, and what stands for it in the new plugin. */
+struct replacement {
+	const char *word, *by;
+};
+
 static char *
-replace_name(const char *text, size_t len, const char *name, size_t *ret_len)
+replace(const char *text, size_t len, const struct replacement *all, size_t *ret_len)
 {
-	const size_t old = strlen(TEMPLATE_NAME);
 	struct buf out;
 
 	buf_init(&out);
 	for (size_t i = 0; i < len;) {
-		if (len - i >= old && memcmp(text + i, TEMPLATE_NAME, old) == 0) {
-			buf_adds(&out, name);
-			i += old;
+		const struct replacement *r = all;
+
+		while (r->word && (len - i < strlen(r->word) ||
+		                   memcmp(text + i, r->word, strlen(r->word)) != 0))
+			r++;
+		if (r->word) {
+			buf_adds(&out, r->by);
+			i += strlen(r->word);
 		} else {
 			buf_addc(&out, text[i++]);
 		}
 	}
-	*ret_len = out.len;
+	buf_addc(&out, '\0');
+	*ret_len = out.len - 1;
 	return buf_steal(&out);
 }
 
@@ -191,8 +205,8 @@ wanted(const char *file, bool cxx)
 }
 
 static enum status
-copy_file(const char *from_folder, const char *file, const char *to_folder, const char *name,
-          struct fault *fault)
+copy_file(const char *from_folder, const char *file, const char *to_folder,
+          const struct replacement *all, struct fault *fault)
 {
 	char *from = mem_printf("%s/%s", from_folder, file), *to, *new_file, *text;
 	struct stat info;
@@ -203,8 +217,8 @@ copy_file(const char *from_folder, const char *file, const char *to_folder, cons
 	buf_init(&content);
 	st = file_read(from, 1 << 20, &content, fault);
 	if (st == OK && stat(from, &info) == 0) {
-		new_file = replace_name(file, strlen(file), name, &len);
-		text = replace_name(content.data, content.len, name, &len);
+		new_file = replace(file, strlen(file), all, &len);
+		text = replace(content.data, content.len, all, &len);
 		to = mem_printf("%s/%s", to_folder, new_file);
 		st = file_write(to, text, len, info.st_mode & 0777, fault);
 		free(to);
@@ -217,7 +231,8 @@ copy_file(const char *from_folder, const char *file, const char *to_folder, cons
 }
 
 static enum status
-copy_template(const char *from, const char *to, const char *name, bool cxx, struct fault *fault)
+copy_template(const char *from, const char *to, const struct replacement *all, bool cxx,
+              struct fault *fault)
 {
 	DIR *dir = opendir(from);
 	enum status st;
@@ -230,7 +245,7 @@ copy_template(const char *from, const char *to, const char *name, bool cxx, stru
 	st = file_mkdirs(to, 0755, fault);
 	while (st == OK && (e = readdir(dir)) != NULL)
 		if (e->d_type != DT_DIR && wanted(e->d_name, cxx))
-			st = copy_file(from, e->d_name, to, name, fault);
+			st = copy_file(from, e->d_name, to, all, fault);
 	closedir(dir);
 	return st;
 }
@@ -240,7 +255,7 @@ plugin_new_command(struct cli *cli)
 {
 	const char *name = cli->argv[0], *named = cli_value(cli, "folder");
 	struct fault fault = { 0 };
-	char *from, *to;
+	char *from, *to, *include;
 	enum status st;
 
 	if (!is_name(name))
@@ -254,7 +269,14 @@ plugin_new_command(struct cli *cli)
 		return cli_fail(&fault);
 	}
 	from = template_folder();
-	st = copy_template(from, to, name, cli_flag(cli, "cxx"), &fault);
+	include = place("framework", PENSTOCK_INCLUDEDIR);
+	st = copy_template(from, to,
+	                   (const struct replacement[]){ { TEMPLATE_NAME, name },
+	                                                 { "@INCLUDE@", include },
+	                                                 { "@STAGEDIR@", PENSTOCK_STAGEDIR },
+	                                                 { NULL, NULL } },
+	                   cli_flag(cli, "cxx"), &fault);
+	free(include);
 	if (st == OK)
 		cli_say(
 		    cli,

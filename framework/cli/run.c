@@ -152,9 +152,11 @@ write_env(const struct cli *cli, const struct dev *d)
 	if (cli->config->path && realpath(cli->config->path, conf))
 		buf_printf(&text, "export PENSTOCK_CONF='%s'\n", conf);
 	buf_printf(&text,
-	           "export PENSTOCK_DATABASE=\"%s\"\nexport PENSTOCK_STATE_DIR='%s'\n"
-	           "export PENSTOCK_RUN_DIR='%s'\nexport PENSTOCK_STRICT_FILES=false\n",
-	           set->database, set->state_dir, set->run_dir);
+	           "export PENSTOCK_DATABASE=\"%s\"\n"
+	           "export PENSTOCK_ADMIN=\"%s\" # the superuser, for psql\n"
+	           "export PENSTOCK_STATE_DIR='%s'\nexport PENSTOCK_RUN_DIR='%s'\n"
+	           "export PENSTOCK_STRICT_FILES=false\n",
+	           set->database, db_local_admin(d->local), set->state_dir, set->run_dir);
 	st = file_write(path, text.data, text.len, 0644, &fault);
 	buf_done(&text);
 	free(path);
