@@ -43,12 +43,16 @@ register_lanes(void)
 int
 queue_bench_open(void **state)
 {
+	static char conninfo[200];
+
 	(void)state;
 	log_open(2, LOG_ERROR, LOG_TEXT);
 	qb.admin_conninfo = cluster_migrated();
 	qb.admin = cluster_open(qb.admin_conninfo);
 	make_role();
-	qb.conninfo = cluster_as(qb.admin_conninfo, "worker");
+	/* a copy: cluster_as() gives few */
+	snprintf(conninfo, sizeof conninfo, "%s", cluster_as(qb.admin_conninfo, "worker"));
+	qb.conninfo = conninfo;
 	qb.db = cluster_open(qb.conninfo);
 	if (arena_create(&qb.arena, 0, NULL) != OK)
 		return -1;
