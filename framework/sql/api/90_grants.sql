@@ -16,6 +16,8 @@ end $$;
 
 grant execute on function penstock.enqueue(text, json, bytea, int, timestamptz, text) to penstock_enqueue;
 grant execute on function penstock.enqueue_many(text, json[], bytea[], int, timestamptz) to penstock_enqueue;
+-- penstock enqueue asks where the jobs go before it chooses its road; the hint of PS003 says no less
+grant execute on function penstock.find_pipeline(text) to penstock_enqueue;
 grant execute on function penstock.job_state(bigint) to penstock_enqueue, penstock_read, penstock_read_payload;
 grant execute on function penstock.verify() to penstock_read, penstock_read_payload;
 
