@@ -200,10 +200,10 @@ struct queue_message {
 	const void *body; /* NULL: none */
 	size_t body_len;
 };
-/* One transaction for all of them: by COPY when this role may write the tables, else by
+/* One transaction for all of them: many go by COPY when this role may write the tables, else by
  * penstock.enqueue_many(). *ret_first and *ret_last: smallest and largest id. INVALID with the
  * message's index when one is malformed (not an object, not UTF-8, NUL byte, too large): nothing is
- * enqueued then. */
+ * enqueued then, nor after AWAY and SQL. UNKNOWN: all of them, or none. */
 enum status queue_enqueue(struct db *db, struct arena *arena, const char *pipeline,
                           const struct queue_message *messages, size_t n, int16_t priority,
                           int64_t *ret_first, int64_t *ret_last, struct fault *fault);

@@ -143,7 +143,7 @@ schedule(const struct batch *b, struct fault *fault)
 }
 
 static enum status
-by_copy(struct batch *b, struct fault *fault)
+by_copy(struct batch *b, int64_t *ret_first, int64_t *ret_last, struct fault *fault)
 {
 	enum status st = db_begin(b->db, fault);
 
@@ -153,14 +153,43 @@ by_copy(struct batch *b, struct fault *fault)
 		st = copy_rows(b, fault);
 	if (st == OK)
 		st = schedule(b, fault);
-	if (st == OK)
+	if (st == OK) {
+		*ret_first = b->ids.ids[0];
+		*ret_last = b->ids.ids[b->n - 1];
 		return db_commit(b->db, fault);
+	}
 	if (db_alive(b->db) && db_transaction_state(b->db) != DB_IDLE)
 		db_rollback(b->db, NULL);
 	return st;
 }
 
 /* ---- by the public function ---- */
+
+/* A pipeline and not a plain call: that could not tell whether a lost reply was that of a commit.
+ */
+static enum status
+call_function(struct db *db, const struct db_args *args, struct db_result **ret_result,
+              struct fault *fault)
+{
+	enum status st = db_pipe_begin(db, fault), end;
+
+	*ret_result = NULL;
+	if (st != OK)
+		return st;
+	st = db_pipe_send(db, sql_enqueue_many, args, fault);
+	if (st == OK)
+		st = db_pipe_sync(db, fault);
+	if (st == OK)
+		st = db_pipe_next(db, ret_result, fault);
+	end = db_pipe_end(db, st == OK ? fault : NULL);
+	if (st == OK)
+		st = end;
+	if (st != OK) {
+		db_result_free(*ret_result);
+		*ret_result = NULL;
+	}
+	return st;
+}
 
 static enum status
 by_function(struct batch *b, int64_t *ret_first, int64_t *ret_last, struct fault *fault)
@@ -182,7 +211,7 @@ by_function(struct batch *b, int64_t *ret_first, int64_t *ret_last, struct fault
 	db_arg_jsons(&args, b->arena, attributes, b->n);
 	db_arg_byteas(&args, b->arena, bodies, b->n);
 	db_arg_int4(&args, b->priority);
-	st = db_call(b->db, sql_enqueue_many, &args, &r, fault);
+	st = call_function(b->db, &args, &r, fault);
 	if (st != OK)
 		return st;
 	*ret_first = db_int(r, 0, 0);
@@ -210,12 +239,9 @@ queue_enqueue(struct db *db, struct arena *arena, const char *pipeline,
 		st = find_target(&b, &may_copy, fault);
 	if (st != OK)
 		return st;
-	if (!may_copy)
-		return by_function(&b, ret_first, ret_last, fault);
-	st = by_copy(&b, fault);
-	if (st == OK) {
-		*ret_first = b.ids.ids[0];
-		*ret_last = b.ids.ids[n - 1];
-	}
+	st = may_copy ? by_copy(&b, ret_first, ret_last, fault)
+	              : by_function(&b, ret_first, ret_last, fault);
+	if (st == UNKNOWN)
+		fault_hint(fault, "They may have been enqueued: look before you send them again.");
 	return st;
 }
