@@ -29,9 +29,13 @@ enum status
 queue_number(struct db *db, const char *sql, const struct db_args *args, int64_t *ret,
              struct fault *fault)
 {
+	struct fault own = { 0 };
 	struct db_result *r;
-	enum status st = db_call(db, sql, args, &r, fault);
+	enum status st;
 
+	if (!fault)
+		fault = &own;
+	st = db_call(db, sql, args, &r, fault);
 	if (st != OK)
 		return queue_meaning(st, fault);
 	*ret = db_rows(r) > 0 && !db_null(r, 0, 0) ? db_int(r, 0, 0) : 0;
@@ -43,10 +47,14 @@ enum status
 queue_find(struct db *db, const struct uuid *token, struct fault *fault)
 {
 	struct db_args patience, args;
+	struct fault own = { 0 };
 	struct db_result *r = NULL;
-	enum status st = db_pipe_begin(db, fault), end;
+	enum status st, end;
 	bool there = false;
 
+	if (!fault)
+		fault = &own;
+	st = db_pipe_begin(db, fault);
 	if (st != OK)
 		return st;
 	db_args_init(&patience);

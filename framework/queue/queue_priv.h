@@ -8,7 +8,8 @@
 #include "queue/queue.h"
 #include "sql_text.h"
 
-/* SQL with PS001 is the database's way to say FENCED, and 55P03 TIMEOUT. */
+/* SQL with PS001 is the database's way to say FENCED, and 55P03 TIMEOUT. The fault says which, so
+ * it may not be NULL. */
 enum status queue_meaning(enum status status, struct fault *fault);
 /* A statement with one row and one number in it; 0 when the number is null. */
 enum status queue_number(struct db *db, const char *sql, const struct db_args *args, int64_t *ret,
