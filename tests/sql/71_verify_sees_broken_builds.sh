@@ -1,0 +1,79 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Functions of the queue with one line broken: a short life of some jobs, and verify must see it.
+set -u
+: "${top:?}" "${work:?}" "${dsn:?}" # of run
+cd "$top" || exit 1
+
+# A life with each road: claims with splits, settlements in parts, a retry, a dead host, a wake.
+life() {
+	# after each step a look: what is wrong may be gone again at the end
+	sed 's/$/\nselect '\''violations '\'' || coalesce(sum(violations), 0) from penstock.verify();/' <<-'END' | run_sql
+		select test.world();
+		select test.put('p', 25);
+		select penstock.enqueue('p') from generate_series(1, 5);
+		select count(*) from test.claim(1, 10);
+		select test.settle(1, 2, '{[1,6)}');
+		select test.settle(1, 0, '{[6,9)}', 2, hop => 1);
+		select test.settle(1, 1, '{[9,11)}', attempt => 1);
+		update penstock.deferred set run_at = now();
+		select * from penstock.wake(10);
+		select penstock.host_register(gen_random_uuid(), 'two', 'machine', 2, '0', 0) as two \gset
+		select count(*) from test.claim(2, 8, host => :two);
+		select penstock.host_reap(:two, 0);
+		select penstock.void_lost_leases();
+		select count(*) from test.claim(3, 4);
+		select penstock.void_lease(test.token(3));
+		select count(*) from test.claim(4, 100);
+		select test.settle(4, 3, test.held(4));
+		select penstock.pack(1, 100);
+	END
+}
+clean() { ! grep -qE '^violations [1-9]' "$work/life"; }
+
+base=$dsn
+fresh() { # a copy of the template for each build
+	psql -X -q -d "${base/dbname=*/dbname=postgres}" -c 'drop database if exists mutant' -c 'create database mutant template ready'
+	dsn=${base/dbname=*/dbname=mutant}
+	export dsn
+}
+
+# mutant FILE 'sed expression' WHAT
+mutant() {
+	local text
+	fresh
+	text=$(sed "$2" "framework/sql/api/$1.sql")
+	if [ "$text" = "$(cat "framework/sql/api/$1.sql")" ]; then
+		echo "$3: the expression changes nothing in $1.sql"
+		return 1
+	fi
+	printf '%s\n' "$text" | run_sql > /dev/null || { echo "$3: does not load"; return 1; }
+	life > "$work/life" 2>&1
+	if clean; then
+		# a build that refuses to go on did not lose anything, but it was not caught by verify either
+		echo "$3: verify is clean"
+		tail -n 3 "$work/life"
+		return 1
+	fi
+	echo "$3: seen"
+}
+
+status=0
+fresh
+life > "$work/life" 2>&1 || { echo 'the life itself fails'; cat "$work/life"; exit 1; }
+clean || { echo 'the unbroken build is not clean'; exit 1; }
+
+mutant 30_claim 's/delete from penstock.parcel p using pick/update penstock.parcel p set n = p.n from pick/' 'a claim that does not take what it leases' || status=1
+mutant 30_claim 's/p.jobs \* int8multirange(int8range(cut.at, null))/p.jobs/' 'a split that leaves the whole' || status=1
+mutant 30_claim 's/p.jobs \* int8multirange(int8range(cut.at, null))/p.jobs * int8multirange(int8range(cut.at + 1, null))/' 'a split that drops a job' || status=1
+mutant 30_claim 's/set n = p.n - cut.take/set n = p.n/' 'a split that forgets to count' || status=1
+mutant 40_settle 's/set jobs = l.jobs - v_all/set jobs = l.jobs/' 'a part that stays in the lease' || status=1
+mutant 40_settle 's/where u.kind = 1;/where u.kind = 9;/' 'a retry that goes nowhere' || status=1
+mutant 40_settle 's/where u.kind in (2, 3, 4);/where u.kind in (2, 4);/' 'a discard that goes nowhere' || status=1
+mutant 40_settle 's/if 0 = any (p_kind) then/if true then/; s/where u.kind = 0;/where u.kind in (0, 2);/' 'a completed job that is ready again' || status=1
+mutant 50_hosts 's/	delete from penstock.lease l where l.token = p_lease.token;/	null;/' 'a lost lease that is kept' || status=1
+mutant 50_hosts 's/(p_lease.jobs \* int8multirange(int8range(v_at, null)))/(p_lease.jobs * int8multirange(int8range(null, v_at)))/' 'a lost lease whose first half comes back twice' || status=1
+mutant 60_wake_pack 's/sum(p.n), sum(p.bytes), penstock.union_agg(p.jobs)/sum(p.n) + 1, sum(p.bytes), penstock.union_agg(p.jobs)/' 'a wake that counts wrongly' || status=1
+dsn=$base
+exit $status

@@ -1,0 +1,54 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The statements of the hot path use their indexes, over 100 000 jobs and 20 000 parcels: the scans that
+# each of them made, functions' statements included. lease is left out: it has as many rows as there are
+# workers, and is read as it pleases the planner. UPDATE=1 writes them anew.
+set -u
+: "${top:?}" "${work:?}" "${dsn:?}" # of run
+cd "$top/tests/sql" || exit 1
+
+run_sql > /dev/null <<-'END' || exit 1
+	select test.world();
+	select test.put('p', 80000);
+	select penstock.enqueue('q') from generate_series(1, 20000);
+	select penstock.enqueue('p', run_at => now() + interval '1 hour') from generate_series(1, 2000);
+	analyze;
+END
+
+statement() { sed '/^--/d; s/;$//' "$top/framework/sql/$1.sql"; }
+
+# scans NAME SQL...: what the statements read, by the plans that ran
+scans() {
+	local name=$1
+	shift
+	echo "-- $name"
+	{
+		echo "load 'auto_explain'; set auto_explain.log_min_duration = 0; set auto_explain.log_nested_statements = on; set auto_explain.log_analyze = on; set auto_explain.log_timing = off; set client_min_messages = log;"
+		printf '%s;\n' "$@"
+	} | run_sql 2>&1 | grep -E '(Seq|Index|Index Only|Bitmap Heap|Tid|Tid Range) Scan' | grep -v 'never executed' |
+		sed -E 's/^.*->//; s/ \(.*//; s/^ +//; s/_[0-9]+( |$)/_N\1/g; s/ [a-z]+(_[0-9]+)?$//; s/ +$//' |
+		grep -E ' on (job|parcel|deferred|settled|output|dead)' | sort -u
+}
+
+{
+	scans 'claim of singles' "select * from penstock.claim_take(test.token(1), 1, 3, 500, 1000000, 500, '{0}', '{1}')"
+	scans 'claim with a split' "select * from penstock.claim_take(test.token(2), 1, 1, 500, 1000000, 2, '{0}', '{1}')"
+	scans 'messages' "prepare m(uuid, int) as $(statement queue_messages)" "execute m(test.token(2), 65536)"
+	scans 'scan' "prepare s(int[]) as $(statement queue_scan)" "execute s('{1,2,3}')"
+	scans 'settle' "select test.settle(2, 2, (select jobs from penstock.lease where token = test.token(2)))"
+	scans 'wake' "select * from penstock.wake(100)"
+	scans 'void' "select penstock.void_lease(test.token(1))"
+	scans 'enqueue' "select penstock.enqueue('p')"
+	scans 'pack' "select penstock.pack(3, 2000)"
+} > "$work/plans"
+if [ "$UPDATE" ]; then cp "$work/plans" plans.expected; fi
+diff plans.expected "$work/plans" || exit 1
+if grep 'Seq Scan' "$work/plans"; then
+	echo 'a whole table is read'
+	exit 1
+fi
+for what in 'claim of singles' messages scan wake; do
+	awk -v w="-- $what" '$0 == w { inside = 1; next } /^--/ { inside = 0 } inside { n++ } END { exit n > 0 ? 0 : 1 }' "$work/plans" ||
+		{ echo "no scan was seen in: $what"; exit 1; }
+done

@@ -1,0 +1,96 @@
+-- SPDX-License-Identifier: BSD-2-Clause
+-- What the tests share: schema test, in every database that they get.
+
+create schema test;
+
+create function test.is(what text, expected text, actual text) returns void
+language plpgsql as $$
+begin
+	if expected is distinct from actual then
+		raise exception '%: expected %, found %', what, coalesce(expected, 'null'), coalesce(actual, 'null');
+	end if;
+end $$;
+create function test.is(what text, expected bigint, actual bigint) returns void
+language sql as 'select test.is(what, expected::text, actual::text)';
+
+-- The statement is refused with this SQLSTATE, and with words that say why.
+create function test.refused(what text, statement text, state text, words text default '') returns void
+language plpgsql as $$
+begin
+	begin
+		execute statement;
+	exception when others then
+		if sqlstate <> state or position(words in sqlerrm) = 0 then
+			raise exception '%: expected % %, found % %', what, state, words, sqlstate, sqlerrm;
+		end if;
+		return;
+	end;
+	raise exception '%: it was not refused', what;
+end $$;
+
+create function test.token(t int) returns uuid
+language sql immutable as $$ select ('00000000-0000-0000-0000-' || lpad(t::text, 12, '0'))::uuid $$;
+
+-- Two pipelines and a host: lanes 1 and 2 of `p`, lane 3 of `q`.
+create function test.world() returns void
+language plpgsql as $$
+begin
+	perform test.is('lanes of p', '{1,2}', penstock.register_pipeline('p', array['a', 'b'], array[3, 3]::smallint[])::text);
+	perform test.is('lanes of q', '{3}', penstock.register_pipeline('q', array['only'], array[2]::smallint[])::text);
+	perform test.is('host', 1, penstock.host_register(gen_random_uuid(), 'one', 'machine', 1, '0', 0));
+end $$;
+
+-- n jobs enqueued together: one parcel for each thousand.
+create function test.put(pipe text, n int, prio int default 0) returns bigint[]
+language sql as $$ select penstock.enqueue_many(pipe, array_fill('{}'::json, array[n]), priority => prio) $$;
+
+-- A claim with what a scan of the lane says, as a host makes it.
+create function test.claim(t int, want int, p_lane int default 1, bytes bigint default 1000000000, most int default 100, host bigint default 1)
+returns setof penstock.lease
+language plpgsql as $$
+begin
+	perform penstock.claim_take(test.token(t), host, p_lane, want, bytes, most,
+		(select coalesce(array_agg(s.priority), '{}') from penstock.lane_scan(array[p_lane]) s),
+		(select coalesce(array_agg(s.id), '{}') from penstock.lane_scan(array[p_lane]) s));
+	return query select l.* from penstock.lease l where l.token = test.token(t);
+end $$;
+
+create function test.held(t int) returns int8multirange
+language sql as $$ select jobs from penstock.lease where token = test.token(t) $$;
+
+-- One set.
+create function test.settle(t int, kind int, jobs int8multirange, p_lane int default 1, delay_ms bigint default 0, hop int default 0,
+                            attempt int default 0, hold int default 0)
+returns int
+language sql as $$
+	select penstock.settle(test.token(t), array[kind]::smallint[], array[p_lane], array[delay_ms], array[hop]::smallint[], array[0]::smallint[],
+		array[attempt]::smallint[], array[hold]::smallint[], array[0]::bigint[], array[jobs],
+		'{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')
+$$;
+
+create function test.state(id bigint) returns text
+language sql as $$ select state from penstock.job_state(id) $$;
+
+-- Every invariant holds, or the first that does not is named.
+create function test.clean() returns void
+language plpgsql as $$
+declare
+	v record;
+begin
+	select * into v from penstock.verify() where violations <> 0 limit 1;
+	if found then
+		raise exception 'verify: % (%: %)', v.invariant, v.violations, v.detail;
+	end if;
+end $$;
+
+-- This invariant, and maybe others, is broken.
+create function test.broken(what text) returns void
+language plpgsql as $$
+begin
+	if not exists (select from penstock.verify() v where v.invariant = what) then
+		raise exception 'there is no invariant "%"', what;
+	end if;
+	if not exists (select from penstock.verify() v where v.invariant = what and v.violations > 0) then
+		raise exception 'verify does not see that it is broken: %', what;
+	end if;
+end $$;
