@@ -308,6 +308,69 @@ a_large_settlement_on_a_dead_connection_is_away(void **state)
 	assert_int_equal(turn.claimed, OK);
 }
 
+/* ---- a settlement that was answered is not yet committed ---- */
+
+static void *
+take_turn(void *data)
+{
+	queue_turn(qb.db, qb.arena, data);
+	return NULL;
+}
+
+static void
+a_settlement_whose_claim_is_terminated_did_not_happen(void **state)
+{
+	struct db *other = cluster_open(qb.conninfo);
+	struct round r;
+	pthread_t thread;
+
+	(void)state;
+	cluster_exec(qb.admin, "CREATE TABLE written (a int)");
+	prepare(&r, BOTH);
+	r.set.kind = SETTLE_COMPLETED; /* touches no parcel */
+	cluster_exec(qb.admin, "BEGIN; LOCK TABLE penstock.parcel");
+	assert_int_equal(pthread_create(&thread, NULL, take_turn, &r.turn), 0);
+	cluster_wait_until(other, "SELECT count(*) > 0 FROM pg_stat_activity WHERE "
+	                          "wait_event_type = 'Lock'");
+	cluster_exec(qb.admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+	                       "wait_event_type = 'Lock'");
+	pthread_join(thread, NULL);
+	cluster_exec(qb.admin, "COMMIT");
+	assert_int_equal(r.turn.settled, AWAY);
+	assert_int_equal(r.turn.claimed, AWAY);
+	assert_null(r.turn.lease);
+	assert_int_equal(db_reconnect(qb.db, NULL), OK);
+	assert_int_equal(queue_find(qb.db, &r.lease->token, NULL), OK);
+	assert_int_equal(queue_bench_jobs(qb.lanes[0], "running"), 2);
+	db_close(other);
+}
+
+static void
+a_settlement_that_fails_at_the_end_of_its_turn_did_not_happen(void **state)
+{
+	struct round r;
+
+	(void)state;
+	cluster_exec(qb.admin, "CREATE TABLE written (a int);"
+	                       "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS "
+	                       "$$ BEGIN RAISE EXCEPTION 'too late'; END $$;"
+	                       "CREATE CONSTRAINT TRIGGER no AFTER INSERT ON penstock.parcel "
+	                       "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW "
+	                       "WHEN (new.hop = 1) EXECUTE FUNCTION no()");
+	for (enum shape shape = SETTLE_ALONE; shape <= BOTH; shape++) {
+		prepare(&r, shape);
+		queue_turn(qb.db, qb.arena, &r.turn);
+		assert_int_equal(r.turn.settled, SQL);
+		assert_string_equal(r.turn.fault.text, "too late");
+		if (shape == BOTH)
+			assert_int_equal(r.turn.claimed, SQL);
+		assert_null(r.turn.lease);
+		assert_int_equal(queue_find(qb.db, &r.lease->token, NULL), OK);
+		assert_int_equal(queue_bench_jobs(qb.lanes[0], "running"), 2);
+		assert_int_equal(queue_bench_jobs(qb.lanes[0], "ready"), 2);
+	}
+}
+
 /* ---- with a stage's transaction ---- */
 
 static void
@@ -565,6 +628,8 @@ main(void)
 		T(at_every_cut_of_a_turn_with_a_stages_transaction_the_answer_is_true),
 		T(at_every_cut_of_a_large_turn_the_answer_is_true),
 		T(a_large_settlement_on_a_dead_connection_is_away),
+		T(a_settlement_whose_claim_is_terminated_did_not_happen),
+		T(a_settlement_that_fails_at_the_end_of_its_turn_did_not_happen),
 		T(what_a_stage_wrote_commits_with_its_settlement),
 		T(a_deferred_constraint_at_the_commit_undoes_the_settlement_too),
 		T(what_a_stage_wrote_is_gone_when_its_lease_was_lost),
