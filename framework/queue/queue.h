@@ -144,6 +144,11 @@ struct queue_heads {
 };
 enum status queue_scan(struct db *db, struct arena *arena, const int32_t *lanes, size_t n,
                        struct queue_heads *ret_heads, struct fault *fault);
+/* The same at or behind what is known: known[i] of lanes[i]. Cheap whatever lies dead before it,
+ * and does not see what was committed late below it, or a priority that is new. */
+enum status queue_peek(struct db *db, struct arena *arena, const int32_t *lanes,
+                       const struct queue_heads *known, size_t n, struct queue_heads *ret_heads,
+                       struct fault *fault);
 /* Voids the host if its beat is still `beat`; OK when voided, NOT_FOUND when it moved or is gone.
  */
 enum status queue_reap(struct db *db, int64_t host, int64_t beat, struct fault *fault);

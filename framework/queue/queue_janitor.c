@@ -48,6 +48,48 @@ queue_scan(struct db *db, struct arena *arena, const int32_t *lanes, size_t n,
 	return OK;
 }
 
+static size_t
+count_heads(const struct queue_heads *known, size_t n)
+{
+	size_t all = 0;
+
+	for (size_t i = 0; i < n; i++)
+		all += known[i].n;
+	return all;
+}
+
+enum status
+queue_peek(struct db *db, struct arena *arena, const int32_t *lanes,
+           const struct queue_heads *known, size_t n, struct queue_heads *ret_heads,
+           struct fault *fault)
+{
+	size_t all = count_heads(known, n), at = 0;
+	int32_t *lane = arena_alloc(arena, (all + 1) * sizeof *lane);
+	int16_t *priority = arena_alloc(arena, (all + 1) * sizeof *priority);
+	int64_t *from = arena_alloc(arena, (all + 1) * sizeof *from);
+	struct db_args args;
+	struct db_result *r;
+	enum status st;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < known[i].n; k++, at++) {
+			lane[at] = lanes[i];
+			priority[at] = known[i].heads[k].priority;
+			from[at] = known[i].heads[k].from;
+		}
+	db_args_init(&args);
+	db_arg_int4s(&args, arena, lane, all);
+	db_arg_int2s(&args, arena, priority, all);
+	db_arg_int8s(&args, arena, from, all);
+	st = db_call(db, sql_queue_peek, &args, &r, fault);
+	if (st != OK)
+		return st;
+	for (size_t i = 0; i < n; i++)
+		read_heads(r, arena, lanes[i], &ret_heads[i]);
+	db_result_free(r);
+	return OK;
+}
+
 enum status
 queue_reap(struct db *db, int64_t host, int64_t beat, struct fault *fault)
 {

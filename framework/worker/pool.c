@@ -22,6 +22,8 @@
 /* Weight of the newest lease in the mean work of a job. */
 #define MEASURE_WEIGHT 0.3
 #define INLINE_BODY (64 * KiB)
+/* Looks at whole lanes take at most one part in so many of the time. */
+#define SCAN_SHARE 20
 
 struct lane *
 pool_lane(struct pool *pool, int32_t id)
@@ -197,29 +199,76 @@ pool_ready(struct pool *pool, int32_t lane_id, int16_t priority)
 	if (!head_of(lane, priority) && lane->n_heads < LANE_HEADS)
 		lane->heads[lane->n_heads++] = (struct queue_head){ .priority = priority };
 	lane->ready = true;
+	lane->told++;
 	pthread_mutex_unlock(&pool->lock);
 	pool_wake(pool, 1);
+}
+
+/* What is known of all lanes, for a look without the lock. Returns whether the look may be at whole
+ * lanes: where dead rows make that slow it takes at most a part of the time, and what only it can
+ * find waits for it. */
+static bool
+begin_scan(struct pool *pool, struct arena *arena, struct queue_heads *known, uint64_t *told)
+{
+	bool whole;
+
+	pthread_mutex_lock(&pool->lock);
+	whole = clock_mono() - pool->scanned_at >= pool->scan_ns * SCAN_SHARE;
+	if (whole)
+		pool->scanned_at = clock_mono();
+	for (size_t i = 0; i < pool->n_lanes; i++) {
+		const struct lane *lane = &pool->lanes[i];
+
+		told[i] = lane->told;
+		known[i].n = lane->n_heads;
+		known[i].heads = arena_alloc(arena, (lane->n_heads + 1) * sizeof *known[i].heads);
+		memcpy(known[i].heads, lane->heads, lane->n_heads * sizeof *lane->heads);
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return whole;
+}
+
+static void
+take_heads(struct lane *lane, const struct queue_heads *seen, bool whole)
+{
+	if (seen->n == 0)
+		return; /* keeps the horizon: the dead rows below it are still there */
+	if (whole)
+		lane->n_heads = 0;
+	for (size_t k = 0; k < seen->n; k++) {
+		struct queue_head *head = head_of(lane, seen->heads[k].priority);
+
+		if (head)
+			head->from = seen->heads[k].from;
+		else if (lane->n_heads < LANE_HEADS)
+			lane->heads[lane->n_heads++] = seen->heads[k];
+	}
 }
 
 enum status
 pool_scan(struct pool *pool, struct db *db, struct arena *arena, bool *ret_any, struct fault *fault)
 {
-	struct queue_heads *seen = arena_alloc(arena, pool->n_lanes * sizeof(*seen));
-	enum status st = queue_scan(db, arena, pool->lane_ids, pool->n_lanes, seen, fault);
+	struct queue_heads *known = arena_alloc(arena, 2 * pool->n_lanes * sizeof(*known));
+	struct queue_heads *seen = known + pool->n_lanes;
+	uint64_t *told = arena_alloc(arena, pool->n_lanes * sizeof(*told));
+	bool whole = begin_scan(pool, arena, known, told);
+	int64_t begun = clock_mono();
+	enum status st = whole ? queue_scan(db, arena, pool->lane_ids, pool->n_lanes, seen, fault)
+	                       : queue_peek(db, arena, pool->lane_ids, known, pool->n_lanes, seen,
+	                                    fault);
 
 	*ret_any = false;
 	if (st != OK)
 		return st;
 	pthread_mutex_lock(&pool->lock);
+	if (whole)
+		pool->scan_ns = clock_mono() - begun;
 	for (size_t i = 0; i < pool->n_lanes; i++) {
 		struct lane *lane = &pool->lanes[i];
 
-		lane->ready = seen[i].n > 0;
+		lane->ready = seen[i].n > 0 || lane->told != told[i];
 		*ret_any |= lane->ready;
-		if (!lane->ready)
-			continue; /* keeps the horizon: the dead rows below it are still there */
-		lane->n_heads = seen[i].n < LANE_HEADS ? seen[i].n : LANE_HEADS;
-		memcpy(lane->heads, seen[i].heads, lane->n_heads * sizeof(*lane->heads));
+		take_heads(lane, &seen[i], whole);
 	}
 	pthread_mutex_unlock(&pool->lock);
 	return OK;

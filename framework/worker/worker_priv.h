@@ -30,9 +30,10 @@ struct lane {
 	/* under pool->lock */
 	struct queue_head heads[LANE_HEADS];
 	size_t n_heads;
-	bool ready;         /* something may be there */
-	uint64_t served;    /* turn at which it was last chosen */
-	double job_ns;      /* mean work of a job, chain included; 0: not known yet */
+	bool ready;      /* something may be there */
+	uint64_t told;   /* grows when somebody put jobs here: an older look must not deny them */
+	uint64_t served; /* turn at which it was last chosen */
+	double job_ns;   /* mean work of a job, chain included; 0: not known yet */
 	double parcel_jobs; /* mean jobs that a claim took from a parcel; 0: not known yet */
 	int32_t want;       /* of the last claim */
 };
@@ -98,6 +99,8 @@ struct pool {
 	_Atomic uint32_t n_sleeping;
 	pthread_mutex_t lock;
 	uint64_t turn;
+	int64_t scanned_at; /* mono: the last look at whole lanes began */
+	int64_t scan_ns;    /* and took */
 	size_t next_pipeline;
 	struct uuid *orphans; /* tokens whose fate is to be voided */
 	size_t n_orphans, cap_orphans;

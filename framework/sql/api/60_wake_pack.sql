@@ -11,15 +11,18 @@ create or replace aggregate penstock.union_agg(int8multirange) (
 -- Moves at most p_limit due sets; answers how many jobs, and in how many ms the next set is due (null: none).
 -- What differs in anything stays apart, and what is isolated stays alone.
 create or replace function penstock.wake(p_limit int, out jobs bigint, out next_ms bigint)
-language plpgsql set jit = off set enable_seqscan = off set enable_bitmapscan = off as $$
+language plpgsql
+set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set enable_mergejoin = off as $$
 declare
 	v_lanes int[];
 	v_next timestamptz;
 begin
 	with due as materialized (
-		select d.id from penstock.deferred d where d.run_at <= clock_timestamp() order by d.run_at limit p_limit for update skip locked
+		select d.id, d.run_at from penstock.deferred d where d.run_at <= clock_timestamp() order by d.run_at limit p_limit for update skip locked
 	), gone as (
-		delete from penstock.deferred d using due where d.id = due.id returning d.*
+		delete from penstock.deferred d using due -- bounded by key, as in claim_take
+		where d.run_at >= (select min(x.run_at) from due x) and d.run_at <= (select max(x.run_at) from due x) and d.id = due.id
+		returning d.*
 	), part as (
 		select g.*, case when g.hold = 2 then g.id
 		                 else (row_number() over (partition by g.lane, g.priority, g.attempt, g.hop, g.input_hop, g.hold order by g.id) - 1) / 200
@@ -45,7 +48,7 @@ end $$;
 -- p_limit of them. A parcel under one id only ever shrinks: pack makes new rows. Answers how many fewer parcels there are.
 create or replace function penstock.pack(p_lane int, p_limit int) returns int
 language plpgsql
-set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
+set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan as $$
 declare
 	c_head constant int := 1000; -- parcels that claims will take soon
@@ -62,7 +65,10 @@ begin
 		where p.lane = p_lane and p.priority = v_from.priority and p.id >= v_from.id and p.hold = 0 and p.n <= 50
 		order by p.lane, p.priority, p.id limit p_limit for update skip locked
 	), gone as (
-		delete from penstock.parcel p using small s where p.lane = s.lane and p.priority = s.priority and p.id = s.id returning p.*
+		delete from penstock.parcel p using small s -- bounded by key, as in claim_take
+		where p.lane = p_lane and p.priority = v_from.priority
+		  and p.id >= (select min(x.id) from small x) and p.id <= (select max(x.id) from small x) and p.id = s.id
+		returning p.*
 	), part as (
 		select g.*, (row_number() over (partition by g.attempt, g.hop, g.input_hop order by g.id) - 1) / 200 as part from gone g
 	), made as (
