@@ -31,7 +31,7 @@ begin
 	), ready as (
 		insert into penstock.parcel (lane, priority, attempt, hop, input_hop, hold, n, bytes, jobs)
 		select p.lane, p.priority, p.attempt, p.hop, p.input_hop, p.hold, sum(p.n), sum(p.bytes), penstock.union_agg(p.jobs)
-		from part p group by p.lane, p.priority, p.attempt, p.hop, p.input_hop, p.hold, p.part
+		from part p group by p.lane, p.priority, p.attempt, p.hop, p.input_hop, p.hold, p.part order by min(p.id)
 		returning lane, n
 	)
 	select coalesce(sum(r.n), 0), array_agg(distinct r.lane) into wake.jobs, v_lanes from ready r;
@@ -74,7 +74,7 @@ begin
 	), made as (
 		insert into penstock.parcel (lane, priority, attempt, hop, input_hop, hold, n, bytes, jobs)
 		select p_lane, v_from.priority, p.attempt, p.hop, p.input_hop, 0, sum(p.n), sum(p.bytes), penstock.union_agg(p.jobs)
-		from part p group by p.attempt, p.hop, p.input_hop, p.part
+		from part p group by p.attempt, p.hop, p.input_hop, p.part order by min(p.id)
 		returning 1
 	)
 	select (select count(*) from gone), (select count(*) from made) into v_gone, v_made;
