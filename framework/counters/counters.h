@@ -84,6 +84,7 @@ struct recorder_line {
 	int64_t entered_at; /* mono, ns */
 	uint32_t n;         /* jobs of the call */
 	uint32_t exact;     /* 1: `job` is the one being worked on */
+	uint32_t crashed;   /* signal that this worker's thread met in the plugin; 0: none */
 } __attribute__((aligned(64)));
 
 enum host_counter {

@@ -7,6 +7,7 @@
 
 #include "counters/counters.h"
 #include "host/host.h"
+#include "worker/worker.h"
 
 #define HOST_PROCESSES_MAX 64
 
@@ -21,6 +22,7 @@ enum host_end {
 struct host_shared {
 	int64_t host_id; /* of the boot that lives or died last; 0 after a clean end */
 	struct fault fault;
+	struct crash_blames blames; /* what the last boot died of, as far as its recorder knows */
 };
 
 /* A host process from fork to exit. stop_fd becomes readable when it is to drain. Returns an enum

@@ -22,6 +22,7 @@ host_process_run(const struct host_options *options, struct segment *segment, ui
 		.first_worker = first_worker,
 		.n_workers = n_workers,
 		.host_id = &shared->host_id,
+		.blames = &shared->blames,
 		.dev = options->dev,
 	};
 	struct pool *pool;

@@ -22,12 +22,16 @@
 
 #define RESTART_LEAST (100 * MSEC)
 #define RESTART_MOST (30 * SEC)
+#define RESTART_MOST_WORKED                                                                        \
+	(2 * SEC) /* after a boot that got as far as to the database: it may be near a job that    \
+	             kills */
 #define STEADY (60 * SEC)    /* lived for so long: its next death is a first one again */
 #define KILL_GRACE (5 * SEC) /* beyond the drain */
 
 struct child {
 	pid_t pid;                      /* 0: not running */
 	int64_t started_at, restart_at; /* mono */
+	int64_t former;                 /* shared->host_id when it was started */
 	int64_t pause;
 };
 
@@ -101,6 +105,7 @@ start_child(struct supervisor *s, uint32_t i)
 	if (pid == 0)
 		child_main(s, i, parent);
 	s->child[i].started_at = clock_mono();
+	s->child[i].former = s->shared[i].host_id;
 	s->child[i].restart_at = INT64_MAX;
 	if (pid > 0) {
 		s->child[i].pid = pid;
@@ -108,6 +113,21 @@ start_child(struct supervisor *s, uint32_t i)
 	}
 	log_line(LOG_ERROR, "cannot fork a host process", "reason", strerror(errno), NULL);
 	s->child[i].restart_at = clock_mono() + RESTART_MOST;
+}
+
+/* Only where one job is named: of several suspects none is charged, they come back in halves. */
+static void
+add_blame(struct crash_blames *blames, const struct recorder_line *line)
+{
+	struct crash_blame *b;
+
+	if (!line->crashed || !line->exact || blames->n == CRASH_BLAMES)
+		return;
+	b = &blames->list[blames->n++];
+	memcpy(b->lease.bytes, line->lease, sizeof b->lease.bytes);
+	b->job = line->job;
+	b->lane = line->lane;
+	b->signo = (int)line->crashed;
 }
 
 /* What the dead process was in, by its recorder lines. */
@@ -126,7 +146,9 @@ report_recorder(const struct supervisor *s, uint32_t child)
 		log_line(LOG_ERROR, "a worker was inside a stage when its process died", "pipeline",
 		         slot->pipeline, "stage", slot->stage, "release", slot->release,
 		         line->exact ? "job" : "first_job", job, "jobs", n, NULL);
+		add_blame(&s->shared[child].blames, line);
 		line->call = 0;
+		line->crashed = 0;
 	}
 }
 
@@ -135,11 +157,15 @@ plan_restart(struct supervisor *s, uint32_t i)
 {
 	struct child *child = &s->child[i];
 	int64_t now = clock_mono();
+	bool worked = s->shared[i].host_id != child->former;
+	int64_t most = worked ? RESTART_MOST_WORKED : RESTART_MOST;
 
 	if (now - child->started_at > STEADY || !child->pause)
 		child->pause = RESTART_LEAST;
+	if (child->pause > most)
+		child->pause = most;
 	child->restart_at = now + child->pause;
-	child->pause = child->pause * 2 > RESTART_MOST ? RESTART_MOST : child->pause * 2;
+	child->pause *= 2;
 }
 
 static void

@@ -130,6 +130,12 @@ enum status queue_find(struct db *db, const struct uuid *token, struct fault *fa
 /* Gives back what a token holds, uncharged and not isolated; NOT_FOUND when it holds nothing. */
 enum status queue_void(struct db *db, const struct uuid *token, struct fault *fault);
 
+/* A job in whose stage the holder of the token died: it alone is charged, and runs alone from now
+ * on; at its lane's max_attempts it is dead. The rest of the lease goes back uncharged. NOT_FOUND:
+ * the token does not hold it any more. */
+enum status queue_blame(struct db *db, const struct uuid *token, int64_t job, int32_t lane,
+                        const char *code, const char *message, struct fault *fault);
+
 /* A message's body that did not come inline. */
 enum status queue_body(struct db *db, struct arena *arena, int64_t job, int16_t input_hop,
                        const void **ret_body, size_t *ret_len, struct fault *fault);

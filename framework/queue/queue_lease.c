@@ -97,6 +97,24 @@ queue_void(struct db *db, const struct uuid *token, struct fault *fault)
 }
 
 enum status
+queue_blame(struct db *db, const struct uuid *token, int64_t job, int32_t lane, const char *code,
+            const char *message, struct fault *fault)
+{
+	struct db_args args;
+	int64_t blamed = 0;
+	enum status st;
+
+	db_args_init(&args);
+	db_arg_uuid(&args, token);
+	db_arg_int8(&args, job);
+	db_arg_int4(&args, lane);
+	db_arg_text(&args, code);
+	db_arg_text(&args, message);
+	st = queue_number(db, sql_queue_blame, &args, &blamed, fault);
+	return st == OK && !blamed ? NOT_FOUND : st;
+}
+
+enum status
 queue_body(struct db *db, struct arena *arena, int64_t job, int16_t input_hop,
            const void **ret_body, size_t *ret_len, struct fault *fault)
 {

@@ -116,6 +116,36 @@ register_host(struct janitor *j, int64_t former, struct fault *fault)
 }
 
 static enum status
+tell_blame(struct janitor *j, const struct crash_blame *b, struct fault *fault)
+{
+	char *message = mem_printf("the host process died in this job: signal %d (%s)", b->signo,
+	                           strsignal(b->signo));
+	enum status st = queue_blame(j->db, &b->lease, b->job, b->lane, "CRASHED", message, fault);
+
+	free(message);
+	return st == NOT_FOUND ? OK : st; /* another host was faster */
+}
+
+/* What the boot before this one died of. Where that is known its other leases are innocent, and go
+ * back as they were; else they come back in halves when this boot registers in its place. */
+static enum status
+tell_blames(struct janitor *j, int64_t former, struct fault *fault)
+{
+	struct crash_blames *blames = j->pool->options->blames;
+	enum status st = OK;
+
+	if (blames->n == 0)
+		return OK;
+	for (uint32_t i = 0; i < blames->n && st == OK; i++)
+		st = tell_blame(j, &blames->list[i], fault);
+	if (st == OK && former)
+		st = queue_host_leave(j->db, former, fault);
+	if (st == OK)
+		blames->n = 0;
+	return st;
+}
+
+static enum status
 set_up(struct janitor *j, struct fault *fault)
 {
 	enum status st = db_schema_check(j->db, fault);
@@ -124,6 +154,8 @@ set_up(struct janitor *j, struct fault *fault)
 		st = register_pipelines(j, fault);
 	if (st == OK)
 		st = db_listen(j->db, "penstock", fault);
+	if (st == OK)
+		st = tell_blames(j, *j->pool->options->host_id, fault);
 	if (st == OK)
 		st = register_host(j, *j->pool->options->host_id, fault);
 	return st;

@@ -467,6 +467,7 @@ pool_run(struct pool *pool, struct fault *fault)
 
 	pool->workers = mem_array(NULL, pool->n_workers, sizeof(*pool->workers));
 	memset(pool->workers, 0, pool->n_workers * sizeof(*pool->workers));
+	crash_watch_process();
 	for (uint32_t i = 0; i < pool->n_workers && st == OK; i++)
 		st = worker_start(pool, i, fault);
 	if (st == OK)

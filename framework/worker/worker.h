@@ -26,6 +26,19 @@ enum worker_state {
 
 struct pool;
 
+/* A job in whose stage a former boot died, as its recorder named it. */
+struct crash_blame {
+	struct uuid lease;
+	int64_t job;
+	int32_t lane; /* of the stage */
+	int signo;
+};
+#define CRASH_BLAMES 64
+struct crash_blames {
+	uint32_t n;
+	struct crash_blame list[CRASH_BLAMES];
+};
+
 struct pool_options {
 	const struct config *config;
 	struct segment *segment;
@@ -33,6 +46,7 @@ struct pool_options {
 	uint32_t n_workers;
 	int64_t *host_id; /* shared with the supervisor: in: id of the boot that this one replaces,
 	                   * or 0; out: the own id, 0 after leaving */
+	struct crash_blames *blames; /* told to the database at registration, and cleared */
 	bool dev;
 };
 

@@ -239,11 +239,13 @@ worker_main(void *data)
 	struct worker *w = data;
 	struct fault fault = { 0 };
 
+	crash_watch_thread(&w->pool->segment->recorder[w->line]);
 	if (init_stages(w, &fault) == OK)
 		work_until_stopped(w);
 	else
 		log_fault(LOG_ERROR, "a worker cannot start", &fault);
 	fini_stages(w);
+	crash_unwatch_thread();
 	pool_state(w, WORKER_STOPPED);
 	atomic_fetch_sub(&w->pool->n_running, 1);
 	eventfd_write(w->pool->kick, 1);
@@ -271,8 +273,9 @@ worker_start(struct pool *pool, uint32_t index, struct fault *fault)
 	st = open_worker(w, fault);
 	if (st != OK)
 		return st;
-	sigfillset(
-	    &all); /* signals are the janitor's: a plugin's system calls are not interrupted */
+	/* signals are the janitor's: a plugin's system calls are not interrupted */
+	sigfillset(&all);
+	crash_unblock(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	atomic_fetch_add(&pool->n_running, 1);
 	err = pthread_create(&w->thread, NULL, worker_main, w);

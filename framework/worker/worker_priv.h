@@ -11,6 +11,7 @@
 #define PENSTOCK_WORKER_PRIV_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 #include "db/db.h"
@@ -224,6 +225,15 @@ void later_give_up(struct worker *worker); /* all: at a stop */
 
 enum status worker_start(struct pool *pool, uint32_t index, struct fault *fault);
 void worker_join(struct worker *worker);
+
+/* ---- worker_crash.c ---- */
+
+void crash_watch_process(void); /* before threads start */
+/* Takes the signals of crashes out of a set that is to be blocked: a blocked one kills without its
+ * handler. */
+void crash_unblock(sigset_t *set);
+void crash_watch_thread(struct recorder_line *line);
+void crash_unwatch_thread(void);
 
 /* ---- janitor.c ---- */
 

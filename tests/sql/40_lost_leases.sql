@@ -58,3 +58,13 @@ select penstock.host_register(gen_random_uuid(), 'new', 'machine', 5, '0', :old)
 select test.is('the old one is gone', 0, (select count(*) from penstock.host where id = :old));
 select test.is('and holds nothing', 0, (select count(*) from penstock.lease));
 select test.clean();
+
+-- a job that is named is charged and isolated, and nobody else
+delete from penstock.parcel; delete from penstock.job where id not in (select id from penstock.jobs);
+select (test.put('p', 5))[3] as guilty \gset
+select count(*) from test.claim(11, 5, host => :new);
+select test.is('blamed', 'true', penstock.blame_job(test.token(11), :guilty, 2, 'CRASHED', 'signal 11')::text);
+select test.is('alone, charged; the others uncharged', '1 2 1, 4 0 0', (select string_agg(n || ' ' || hold || ' ' || attempt, ', ' order by n) from penstock.parcel));
+select test.is('the stage is told', 'b CRASHED', (select l.stage || ' ' || f.code from penstock.failure f join penstock.lane l on l.id = f.lane where f.job = :guilty));
+select test.is('once', 'false', penstock.blame_job(test.token(11), :guilty, 2, 'CRASHED', 'signal 11')::text);
+select test.clean();

@@ -49,6 +49,37 @@ begin
 	perform penstock.ring(p_lease.lane);
 end $$;
 
+-- The recorder named the job in whose stage a process died: it alone is charged, and isolated; the others come back as they were.
+create or replace function penstock.blame_job(p_token uuid, p_job bigint, p_lane int, p_code text, p_message text) returns boolean
+language plpgsql as $$
+declare
+	v_guilty constant int8multirange := int8multirange(int8range(p_job, p_job + 1));
+	v_lease penstock.lease;
+	v_bytes bigint;
+begin
+	delete from penstock.lease l where l.token = p_token and l.jobs @> p_job returning * into v_lease;
+	if not found then
+		return false;
+	end if;
+	v_bytes := v_lease.bytes / v_lease.n;
+	insert into penstock.failure (job, lane, attempt, code, message, release)
+	values (p_job, p_lane, v_lease.attempt, p_code, p_message, '');
+	if v_lease.attempt >= (select l.max_attempts from penstock.lane l where l.id = v_lease.lane) then
+		insert into penstock.dead (lane, priority, attempt, hop, input_hop, n, bytes, jobs)
+		values (v_lease.lane, v_lease.priority, v_lease.attempt, v_lease.hop, v_lease.input_hop, 1, v_bytes, v_guilty);
+	else
+		insert into penstock.parcel (lane, priority, attempt, hop, input_hop, hold, n, bytes, jobs)
+		values (v_lease.lane, v_lease.priority, v_lease.attempt, v_lease.hop, v_lease.input_hop, 2, 1, v_bytes, v_guilty);
+	end if;
+	if v_lease.n > 1 then
+		insert into penstock.parcel (lane, priority, attempt, hop, input_hop, hold, n, bytes, jobs)
+		values (v_lease.lane, v_lease.priority, v_lease.attempt - 1, v_lease.hop, v_lease.input_hop, v_lease.hold, v_lease.n - 1,
+		        v_lease.bytes - v_bytes, v_lease.jobs - v_guilty);
+	end if;
+	perform penstock.ring(v_lease.lane);
+	return true;
+end $$;
+
 -- Voids what hosts hold that are gone; SKIP LOCKED, and again at each sweep: a killed boot's claim may commit after its void.
 create or replace function penstock.void_lost_leases() returns bigint
 language plpgsql as $$
