@@ -23,8 +23,13 @@ declare
 begin
 	select range_agg(r), sum(upper(r) - lower(r)) into v_all, v_sum from unnest(p_jobs) m, unnest(m) r;
 	v_n := penstock.cardinality(v_all);
-	if v_all is null or v_sum <> v_n then
+	if v_all is null or v_sum is distinct from v_n then
 		raise exception 'settle: empty or overlapping sets' using errcode = 'PS002';
+	end if;
+	-- below each kind picks its own sets: one that none picks would leave the lease and be nowhere
+	if exists (select from unnest(p_kind, p_jobs) as u(kind, jobs)
+	           where u.kind is null or u.kind not between 0 and 5 or u.jobs is null or isempty(u.jobs)) then
+		raise exception 'settle: a set without jobs, or of an unknown kind' using errcode = 'PS002';
 	end if;
 	delete from penstock.lease l where l.token = p_token and l.jobs = v_all returning * into v_lease;
 	if not found then
@@ -38,13 +43,16 @@ begin
 	end if;
 
 	if cardinality(o_job) > 0 then
-		if exists (select from unnest(o_job) x where not v_all @> x) then
+		if exists (select from unnest(o_job) x where v_all @> x is not true) then
 			raise exception 'settle: output of a job outside the sets' using errcode = 'PS002';
 		end if;
 		insert into penstock.output (job, hop, attributes, body)
 		select u.job, u.hop, u.attributes, u.body from unnest(o_job, o_hop, o_attributes, o_body) as u(job, hop, attributes, body);
 	end if;
 	if cardinality(f_job) > 0 then
+		if exists (select from unnest(f_job) x where v_all @> x is not true) then
+			raise exception 'settle: failure of a job outside the sets' using errcode = 'PS002';
+		end if;
 		insert into penstock.failure (job, lane, attempt, code, message, release)
 		select u.job, u.lane, u.attempt, u.code, u.message, u.release
 		from unnest(f_job, f_lane, f_attempt, f_code, f_message, f_release) as u(job, lane, attempt, code, message, release);
