@@ -33,6 +33,11 @@ begin; update penstock.parcel set input_hop = 1; select test.broken('every store
 -- a dead letter that does not say why
 begin; select test.settle(2, 5, test.held(2)); select test.broken('every dead letter has a reason'); rollback;
 
+-- a set in a lane that is not there: no worker comes by, no view shows it
+begin; select test.settle(2, 0, test.held(2), 77); select test.broken('every set is in a lane that is there'); rollback;
+begin; update penstock.lease set lane = 77; select test.broken('every set is in a lane that is there'); rollback;
+begin; update penstock.settled set lane = 77; select test.broken('every set is in a lane that is there'); rollback;
+
 -- more attempts than there may be
 begin; update penstock.parcel set attempt = 4; select test.broken('attempts are within their limits'); rollback;
 

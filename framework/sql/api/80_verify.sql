@@ -46,6 +46,10 @@ begin
 	return query select 'every set has the size that it says',
 		count(*) filter (where h.n <> penstock.cardinality(h.jobs) or h.bytes < 0), format('%s sets', count(*))
 		from penstock.held() h;
+	return query select 'every set is in a lane that is there', count(*), coalesce('lane ' || min(q.lane), '')
+		from (select lane from penstock.parcel union all select lane from penstock.deferred union all select lane from penstock.lease
+		      union all select lane from penstock.dead union all select lane from penstock.settled) q
+		where not exists (select from penstock.lane l where l.id = q.lane);
 	return query select 'every stored message is there', count(*) filter (where o.job is null), format('%s jobs with one', count(*))
 		from (select jobs, input_hop from penstock.parcel union all select jobs, input_hop from penstock.deferred
 		      union all select jobs, input_hop from penstock.lease union all select jobs, input_hop from penstock.dead) q
@@ -55,10 +59,10 @@ begin
 	return query select 'every dead letter has a reason', count(*) filter (where not exists (select from penstock.failure f where f.job = g.id)),
 		format('%s dead letters', count(*))
 		from penstock.dead q cross join unnest(q.jobs) r cross join generate_series(lower(r), upper(r) - 1) as g(id);
-	return query select 'attempts are within their limits', count(*), coalesce(format('lane %s', min(q.lane)), '')
+	return query select 'attempts are within their limits', count(*), coalesce('lane ' || min(q.lane), '')
 		from (select lane, attempt from penstock.parcel union all select lane, attempt from penstock.deferred) q
 		join penstock.lane l on l.id = q.lane where q.attempt < 0 or q.attempt > l.max_attempts;
-	return query select 'nothing runs for a host that is gone', count(*), coalesce(format('oldest since %s', min(l.taken_at)), '')
+	return query select 'nothing runs for a host that is gone', count(*), coalesce('oldest since ' || min(l.taken_at), '')
 		from penstock.lease l
 		where l.taken_at < clock_timestamp() - interval '1 minute' and not exists (select from penstock.host h where h.id = l.host);
 	return query select 'every index is valid', count(*), coalesce(string_agg(c2.relname, ', '), '')
