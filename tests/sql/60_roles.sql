@@ -54,6 +54,10 @@ reset search_path;
 -- every function that runs as its owner has its search path pinned, and nobody else may call it
 select test.is('security definer without a search path', '', (select coalesce(string_agg(proname, ' '), '') from pg_proc
 	where pronamespace = 'penstock'::regnamespace and prosecdef and not coalesce(proconfig::text like '%search_path=pg_catalog, pg_temp%', false)));
+-- the others, too, but for what only such functions call
+select test.is('without a search path', 'check_arguments check_message put_set', (select coalesce(string_agg(proname, ' ' order by proname), '') from pg_proc p
+	join pg_language l on l.oid = p.prolang where pronamespace = 'penstock'::regnamespace and lanname = 'plpgsql'
+	and not coalesce(proconfig::text like '%search_path=pg_catalog, pg_temp%', false)));
 select test.is('callable by everybody', '', (select coalesce(string_agg(proname, ' '), '') from pg_proc p
 	where pronamespace = 'penstock'::regnamespace and (proacl is null or exists (select from aclexplode(proacl) a where a.grantee = 0))));
 select test.is('owned by another', '', (select coalesce(string_agg(proname, ' '), '') from pg_proc p join pg_roles r on r.oid = p.proowner

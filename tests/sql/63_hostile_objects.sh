@@ -1,0 +1,101 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# In a database where everybody may create in public, and somebody did before penstock came: no migration,
+# no statement of the host and no function for applications steps on a stranger's object.
+set -u
+: "${top:?}" "${work:?}" "${dsn:?}" "${penstock:?}" # of run
+cd "$top" || exit 1
+base=${dsn/dbname=*/}
+database="hostile"
+run_sql -c "create database $database template template0" || exit 1
+dsn="${base}dbname=$database"
+run_sql -f tests/sql/hostile.sql || exit 1
+traps=$(run_sql -c "set search_path = pg_catalog" -c "select count(*) from pg_proc where pronamespace = 'public'::regnamespace and prosrc like '%hostile%'")
+[ "$traps" -gt 500 ] || { echo "only $traps traps"; exit 1; }
+# the traps do snap, on what looks harmless
+for harmless in "select lower('[1,2)'::int8range)" "select '{[1,2)}'::int8multirange @> 1::int8" "select unnest(array[1, 2])" "select format('%s', 1::int8)"; do
+	run_sql -c "$harmless" > "$work/trap" 2>&1 && { echo "no trap: $harmless"; exit 1; }
+	grep -q hostile "$work/trap" || { echo "not by a trap:"; cat "$work/trap"; exit 1; }
+done
+
+"$penstock" migrate up -q -c "$work/penstock.conf" -d "$dsn" || { echo 'migrate up'; exit 1; }
+
+# statement NAME ARGUMENTS: one of framework/sql, by the host's role
+declare -A tried
+statement() {
+	tried[$1]=1
+	{
+		echo 'set role penstock_host; set jit = off;'
+		echo "prepare s as $(sed '/^--/d; s/;[[:space:]]*$//' "framework/sql/$1.sql");"
+		echo "execute s${2:+($2)};"
+	} | run_sql > "$work/statement" 2>&1
+	if [ $? -ne 0 ] || grep -q hostile "$work/statement"; then
+		echo "$1:"
+		grep -v '^$' "$work/statement" | head -n 2
+		failed=1
+	fi
+}
+failed=0
+token() { echo "'00000000-0000-0000-0000-00000000000$1'"; }
+
+statement queue_register "'p', array['a', 'b'], array[3, 3]::smallint[]"
+statement host_register "gen_random_uuid(), 'one', 'machine', 1, '0', 0"
+statement host_register "gen_random_uuid(), 'two', 'machine', 2, '0', 0"
+statement host_beat 1
+statement host_list
+statement bell_set "2, '{1,2}'"
+statement enqueue_target "'p'"
+statement enqueue_many "'p', array['{}', '{\"a\": 1}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}']::json[], null, 0"
+statement enqueue_reserve 3
+run_sql -c "set role penstock_host" -c "insert into penstock.job (id, pipeline) values (14, 1), (15, 1), (16, 1)" \
+	-c "select setval('penstock.job_id', 20)" > /dev/null || exit 1
+statement enqueue_schedule "1, 0::smallint, '{3}', '{0}', array['{[14,17)}'::int8multirange]"
+statement queue_scan "'{1,2}'"
+statement queue_claim "$(token 1), 1, 1, 8, 1000000, 100, '{0}', '{1}'"
+statement queue_claim "$(token 2), 1, 1, 5, 1000000, 100, '{0}', '{1}'"
+statement queue_messages "$(token 1), 1000"
+statement queue_find "$(token 1)"
+statement queue_body '1, 0::smallint'
+statement lock_patience "'2s'"
+# every kind, an output, a failure
+statement queue_settle "$(token 1), '{0,1,2,3,4,5}', '{2,1,1,1,1,1}', '{0,0,0,0,0,0}', '{1,0,0,0,0,0}', '{1,0,0,0,0,0}', '{0,1,1,1,1,1}', '{0,0,0,0,0,0}',
+	'{0,0,0,0,0,0}', array['{[1,3)}', '{[3,4)}', '{[4,5)}', '{[5,6)}', '{[6,7)}', '{[7,8)}']::int8multirange[],
+	'{1,2}', '{1,1}', array['{}', '{}']::json[], array[null, null]::bytea[], '{5,7}', '{1,1}', '{1,1}', '{X,X}', '{m,m}', '{r,r}'"
+statement queue_settle "$(token 1), '{2}', '{1}', '{0}', '{0}', '{0}', '{1}', '{0}', '{0}', array['{[8,9)}']::int8multirange[],
+	'{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}'"
+statement queue_wake 100
+statement queue_void "$(token 2)"
+statement queue_claim "$(token 3), 2, 1, 5, 1000000, 100, '{0}', '{1}'"
+statement queue_reap '2, 0'
+statement queue_reap_leases
+statement queue_claim "$(token 4), 1, 1, 5, 1000000, 100, '{0}', '{1}'"
+statement bell_clear 1
+run_sql -c "set role penstock_enqueue" -c "select penstock.enqueue('p', '{}', '\\x00', 3, now() + interval '1 hour')" \
+	-c "select state from penstock.job_state(1)" > "$work/statement" 2>&1 || { echo 'the applications:'; cat "$work/statement"; failed=1; }
+run_sql -c "set role penstock_enqueue" -c "select penstock.enqueue('p') from generate_series(1, 1100)" > "$work/statement" 2>&1 || { cat "$work/statement"; failed=1; }
+statement queue_pack '1, 5000'
+statement queue_make_blocks
+for what in jobs lanes hosts ended remaining reasons; do
+	case $what in
+	jobs) statement $what 'null, null, null, 100' ;;
+	lanes | ended | remaining) statement $what "'p'" ;;
+	reasons) statement $what 'null, 10' ;;
+	*) statement $what ;;
+	esac
+done
+statement job_show 1
+statement job_outputs 1
+statement job_failures 7
+statement verify
+grep -qvE '\|0\||^$' "$work/statement" && { echo 'verify:'; cat "$work/statement"; failed=1; }
+statement host_leave 1
+
+for file in framework/sql/*.sql; do
+	name=$(basename "$file" .sql)
+	case $name in
+	schema_* | enqueue_copy) ;; # the migration ran them; COPY calls nothing
+	*) [ -n "${tried[$name]:-}" ] || { echo "$name was not tried"; failed=1; } ;;
+	esac
+done
+exit $failed
