@@ -173,10 +173,16 @@ verify(const struct schema_files *files, const struct ledger *l, struct fault *f
 
 /* ---- one migration ---- */
 
-static enum status
-lock(struct db *db, struct fault *fault)
+enum status
+schema_begin(struct db *db, const char *component, struct fault *fault)
 {
-	return db_call(db, sql_schema_lock, NULL, NULL, fault);
+	enum status st = db_begin(db, fault);
+
+	if (st == OK)
+		st = db_call(db, sql_schema_lock, NULL, NULL, fault);
+	if (st == OK && strcmp(component, SCHEMA_CORE) == 0)
+		st = db_exec(db, "SET LOCAL search_path = pg_catalog, pg_temp", fault);
+	return st;
 }
 
 static enum status
@@ -187,9 +193,7 @@ make_ledger(struct db *db, struct fault *fault)
 
 	if (st != OK || exists)
 		return st;
-	st = db_begin(db, fault);
-	if (st == OK)
-		st = lock(db, fault);
+	st = schema_begin(db, SCHEMA_CORE, fault);
 	if (st == OK)
 		st = db_exec(db, LEDGER, fault);
 	return schema_finish(db, st, fault);
@@ -284,11 +288,9 @@ static enum status
 apply(struct db *db, const struct schema_files *files, const struct schema_file *f,
       struct fault *fault)
 {
-	enum status st = db_begin(db, fault);
+	enum status st = schema_begin(db, files->component, fault);
 	bool there = false;
 
-	if (st == OK)
-		st = lock(db, fault);
 	if (st == OK)
 		st = look_again(db, files, f->version, &there, fault);
 	if (st == OK && !there) {
@@ -375,11 +377,9 @@ take_back(struct db *db, const struct schema_files *files, const struct schema_f
           struct fault *fault)
 {
 	struct db_args args;
-	enum status st = db_begin(db, fault);
+	enum status st = schema_begin(db, files->component, fault);
 	bool there = false, ledger = false;
 
-	if (st == OK)
-		st = lock(db, fault);
 	if (st == OK)
 		st = look_again(db, files, f->version, &there, fault);
 	if (st == OK && there) {

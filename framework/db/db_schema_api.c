@@ -141,9 +141,7 @@ schema_api_up(struct db *db, struct fault *fault)
 	enum status st;
 
 	api_checksum(checksum);
-	st = db_begin(db, fault);
-	if (st == OK)
-		st = db_call(db, sql_schema_lock, NULL, NULL, fault);
+	st = schema_begin(db, SCHEMA_CORE, fault);
 	if (st == OK)
 		st = make_api(db, checksum, fault);
 	st = schema_finish(db, st, fault);
