@@ -3,9 +3,11 @@
 -- $1 pipeline text, $2 most rows int
 -- state text, stage text, code text, jobs bigint, example bigint, message text
 select x.state, l.stage, f.code, count(*) as jobs, min(f.job) as example, min(f.message) as message
-from (select 'dead' as state, q.lane, g.id from penstock.dead q, unnest(q.jobs) r, generate_series(lower(r), upper(r) - 1) as g(id)
+from (select 'dead' as state, q.lane, g.id
+      from penstock.dead q, pg_catalog.unnest(q.jobs) r, generate_series(pg_catalog.lower(r), pg_catalog.upper(r) - 1) as g(id)
       union all
-      select 'discarded', q.lane, g.id from penstock.settled q, unnest(q.jobs) r, generate_series(lower(r), upper(r) - 1) as g(id)
+      select 'discarded', q.lane, g.id
+      from penstock.settled q, pg_catalog.unnest(q.jobs) r, generate_series(pg_catalog.lower(r), pg_catalog.upper(r) - 1) as g(id)
       where q.outcome = 3) x
 join penstock.lane l on l.id = x.lane
 join penstock.pipeline p on p.id = l.pipeline

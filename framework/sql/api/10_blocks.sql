@@ -9,7 +9,7 @@ language sql immutable parallel safe as 'select 24';
 -- open enqueue while later ones queue behind it. The check spares ATTACH the scan.
 create or replace function penstock.make_partition(p_parent text, p_column text, p_from bigint, p_to bigint, p_suffix bigint)
 returns void
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
 	v_child text := p_parent || '_' || p_suffix;
 begin

@@ -124,7 +124,7 @@ end $$;
 -- then schedule exactly these ids, all in one transaction.
 -- Nobody else may have drawn in between, mostly: then it is one range, and needs no sort.
 create or replace function penstock.reserve_ids(p_n int) returns int8multirange
-language plpgsql volatile as $$
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
 	v_ids bigint[];
 	v_first bigint;
@@ -140,7 +140,7 @@ end $$;
 
 create or replace function penstock.schedule_copied(p_lane int, p_priority smallint, p_n int[], p_bytes bigint[], p_jobs int8multirange[])
 returns void
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
 	insert into penstock.parcel (lane, priority, n, bytes, jobs)
 	select p_lane, p_priority, u.n, u.bytes, u.jobs from unnest(p_n, p_bytes, p_jobs) as u(n, bytes, jobs);

@@ -16,7 +16,7 @@ create or replace function penstock.claim_take(p_token uuid, p_host bigint, p_la
                                                p_priority smallint[], p_from bigint[])
 returns table (attempt smallint, hop smallint, input_hop smallint, priority smallint, hold smallint, n int, bytes bigint,
                last bigint, parcels int)
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
@@ -83,7 +83,7 @@ end $$;
 -- primary key; never reads a whole lane.
 create or replace function penstock.lane_scan(p_lanes int[])
 returns table (lane int, priority smallint, id bigint)
-language plpgsql stable
+language plpgsql stable set search_path = pg_catalog, pg_temp
 set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
@@ -107,7 +107,7 @@ end $$;
 -- all of them; this reads none.
 create or replace function penstock.lane_peek(p_lane int[], p_priority smallint[], p_from bigint[])
 returns table (lane int, priority smallint, id bigint)
-language plpgsql stable
+language plpgsql stable set search_path = pg_catalog, pg_temp
 set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin

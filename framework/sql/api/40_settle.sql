@@ -11,7 +11,7 @@ create or replace function penstock.settle(
 	p_hold smallint[], p_bytes bigint[], p_jobs int8multirange[],
 	o_job bigint[], o_hop smallint[], o_attributes json[], o_body bytea[],
 	f_job bigint[], f_lane int[], f_attempt smallint[], f_code text[], f_message text[], f_release text[]) returns int
-language plpgsql set jit = off as $$
+language plpgsql set search_path = pg_catalog, pg_temp set jit = off as $$
 declare
 	v_bits constant int := penstock.block_bits();
 	v_lease penstock.lease;

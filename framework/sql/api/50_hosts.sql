@@ -3,7 +3,7 @@
 
 -- Gives a lease back as if it had not been claimed: a drain, a lost reply. Answers the jobs.
 create or replace function penstock.void_lease(p_token uuid) returns int
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
 	v_lease penstock.lease;
 begin
@@ -21,7 +21,7 @@ end $$;
 -- A lease that was lost in a crash: nobody knows which job did it. The set comes back uncharged, halved and isolated, until the
 -- guilty one runs alone; a single job that was isolated before is charged, and is dead at its lane's max_attempts.
 create or replace function penstock.void_lost_lease(p_lease penstock.lease) returns void
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
 	v_job bigint := lower(p_lease.jobs);
 	v_at bigint;
@@ -82,7 +82,7 @@ end $$;
 
 -- Voids what hosts hold that are gone; SKIP LOCKED, and again at each sweep: a killed boot's claim may commit after its void.
 create or replace function penstock.void_lost_leases() returns bigint
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
 	v_lease penstock.lease;
 	v_jobs bigint := 0;
@@ -98,7 +98,7 @@ end $$;
 -- p_former: the boot that this one replaces, which its supervisor saw die; 0: none.
 create or replace function penstock.host_register(p_boot uuid, p_name text, p_machine text, p_pid int, p_version text, p_former bigint)
 returns bigint
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
 	v_host bigint;
 begin
@@ -115,7 +115,7 @@ end $$;
 -- Takes a host for dead, if its beat is still the one that was watched. The lock of the row decides a race between two reapers, and
 -- between a reaper and a beat.
 create or replace function penstock.host_reap(p_host bigint, p_beat bigint) returns boolean
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
 	delete from penstock.host h where h.id = p_host and h.beat = p_beat;
 	if not found then
@@ -127,7 +127,7 @@ end $$;
 
 -- After a drain: nothing is left, or it is handed back uncharged.
 create or replace function penstock.host_leave(p_host bigint) returns int
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
 	v_jobs int;
 begin
@@ -140,7 +140,7 @@ end $$;
 -- Makes a pipeline and its lanes, or brings them up to date, and answers the lanes in the order of the stages. A lane whose stage
 -- is not named any more stays: it may still hold jobs.
 create or replace function penstock.register_pipeline(p_name text, p_stages text[], p_max_attempts smallint[]) returns int[]
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
 	v_pipeline int;
 begin

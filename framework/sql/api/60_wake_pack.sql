@@ -11,7 +11,7 @@ create or replace aggregate penstock.union_agg(int8multirange) (
 -- Moves at most p_limit due sets; answers how many jobs, and in how many ms the next set is due (null: none).
 -- What differs in anything stays apart, and what is isolated stays alone.
 create or replace function penstock.wake(p_limit int, out jobs bigint, out next_ms bigint)
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set enable_mergejoin = off as $$
 declare
 	v_lanes int[];
@@ -47,7 +47,7 @@ end $$;
 -- Merges small parcels behind the head of a lane, where they will wait for long anyway: up to 200 into one, from at most
 -- p_limit of them. A parcel under one id only ever shrinks: pack makes new rows. Answers how many fewer parcels there are.
 create or replace function penstock.pack(p_lane int, p_limit int) returns int
-language plpgsql
+language plpgsql set search_path = pg_catalog, pg_temp
 set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan as $$
 declare
