@@ -1,51 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Two sessions at once, interleaved statement by statement. A statement that has to wait is seen
-# waiting in pg_stat_activity before the other one goes on: no step depends on time.
+# Two sessions at once, interleaved statement by statement.
 set -u
 : "${top:?}" "${work:?}" "${dsn:?}" # of run
 run_sql -c 'select test.world()' > /dev/null || exit 1
 
-# session NAME: a psql that answers each line with what it prints and a mark
-declare -A in out
-session() {
-	mkfifo "$work/$1.in" "$work/$1.out"
-	psql -X -q -A -t -d "$dsn" -v VERBOSITY=sqlstate < "$work/$1.in" > "$work/$1.out" 2>&1 &
-	exec {fd}> "$work/$1.in"
-	in[$1]=$fd
-	exec {fd}< "$work/$1.out"
-	out[$1]=$fd
-	ask "$1" "set application_name = '$1'" > /dev/null
-}
-send() { printf '%s;\n\\echo the-end\n' "$2" >&"${in[$1]}"; }
-answer() {
-	local line
-	while read -r -t 20 line <&"${out[$1]}"; do
-		[ "$line" = the-end ] && return
-		echo "$line"
-	done
-	[ "${line:-}" = the-end ] || echo "no answer from $1"
-}
-ask() { send "$1" "$2"; answer "$1"; }
-# waits until the session waits for a lock
-blocked() {
-	local tries=0
-	until [ "$(run_sql -c "select count(*) from pg_stat_activity where application_name = '$1' and wait_event_type = 'Lock'")" = 1 ]; do
-		tries=$((tries + 1))
-		[ $tries -lt 400 ] || { echo "$1 does not wait"; return 1; }
-		sleep 0.02
-	done
-}
-failed=0
-is() {
-	if [ "$2" != "$3" ]; then
-		echo "$1: expected $2, found $3"
-		failed=1
-	fi
-}
-clean() { run_sql -c 'select test.clean()' > "$work/clean" 2>&1 || { echo "$1"; cat "$work/clean"; failed=1; }; }
-
+. "$top/tests/sql/sessions.sh"
 session a
 session b
 
@@ -135,7 +96,8 @@ clean 'claim against pack'
 run_sql -c "select test.put('q', 4); select n from test.claim(10, 4, 3)" > /dev/null
 ask a 'begin' > /dev/null
 ask a 'select test.settle(10, 2, test.held(10), 3)' > /dev/null
-send b 'select n from penstock.lease where token = test.token(10) for update'
+ask b "prepare find(uuid) as $(sed '/^--/d; s/;$//' "$top/framework/sql/queue_find.sql" | tr '\n' ' ')" > /dev/null
+send b "execute find('00000000-0000-0000-0000-000000000010')"
 blocked b || failed=1
 ask a 'commit' > /dev/null
 is 'it is gone, not still there' '' "$(answer b)"
@@ -160,7 +122,4 @@ blocked b || failed=1
 ask a 'commit' > /dev/null
 is 'they get the same lane' "$(run_sql -c "select array_agg(id) from penstock.lane where pipeline = (select id from penstock.pipeline where name = 'new')")" "$(answer b)"
 
-echo '\q' >&"${in[a]}"
-echo '\q' >&"${in[b]}"
-wait
-exit $failed
+over
