@@ -38,7 +38,8 @@ begin
 	for b in v_at .. v_at + p_ahead loop
 		continue when to_regclass('penstock.settled_' || b) is not null;
 		perform pg_advisory_xact_lock(7306079001424);
-		continue when to_regclass('penstock.settled_' || b) is not null; -- another was faster
+		-- another may have been faster; to_regclass would say here what it said above, from its cache
+		continue when exists (select from pg_class c where c.relnamespace = 'penstock'::regnamespace and c.relname = 'settled_' || b);
 		perform penstock.make_partition('job', 'id', b << v_bits, (b + 1) << v_bits, b);
 		perform penstock.make_partition('output', 'job', b << v_bits, (b + 1) << v_bits, b);
 		perform penstock.make_partition('failure', 'job', b << v_bits, (b + 1) << v_bits, b);
