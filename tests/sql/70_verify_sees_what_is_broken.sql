@@ -22,6 +22,17 @@ begin; insert into penstock.deferred (lane, priority, attempt, hop, input_hop, h
 begin; insert into penstock.parcel (lane, priority, n, bytes, jobs) values (1, 0, 1, 0, '{[900,901)}'); select test.broken('nothing is held that is not a job'); rollback;
 begin; delete from penstock.job where id = 5; select test.broken('nothing is held that is not a job'); rollback;
 
+-- a job that is taken over to another place, and not taken away: each pair of places
+create temp table taken as select '{[16,17)}'::int8multirange as jobs;
+begin; insert into penstock.lease (token, host, lane, priority, attempt, hop, input_hop, hold, n, bytes, jobs) select test.token(9), 1, 1, 0, 1, 0, 0, 0, 1, 0, jobs from taken; select test.broken('every job is in one place only'); rollback;
+begin; insert into penstock.settled (block, lane, outcome, n, jobs) select 0, 1, 2, 1, jobs from taken; select test.broken('every job is in one place only'); rollback;
+begin; insert into penstock.settled (block, lane, outcome, n, jobs) values (0, 1, 3, 1, '{[1,2)}'); select test.broken('every job is in one place only'); rollback;
+-- one too many and one too few do not make up for each other
+begin; update penstock.parcel set jobs = jobs - '{[20,21)}' + '{[900,901)}';
+select test.broken('no job is lost'); select test.broken('nothing is held that is not a job'); rollback;
+begin; update penstock.parcel set jobs = jobs - '{[20,21)}' + '{[2,3)}';
+select test.broken('no job is lost'); select test.broken('every job is in one place only'); rollback;
+
 -- a set that says another size than it has
 begin; update penstock.parcel set n = n + 1; select test.broken('every set has the size that it says'); rollback;
 begin; update penstock.lease set n = n - 1; select test.broken('every set has the size that it says'); rollback;
@@ -30,8 +41,26 @@ begin; update penstock.parcel set bytes = -1; select test.broken('every set has 
 -- a message that a stage stored is gone
 begin; update penstock.parcel set input_hop = 1; select test.broken('every stored message is there'); rollback;
 
+begin;
+select penstock.settle(test.token(2), '{0}', '{2}', '{0}', '{1}', '{1}', '{0}', '{0}', '{0}', array[test.held(2)],
+	'{11,12,13,14,15}', '{1,1,1,1,1}', array_fill('{}'::json, array[5]), array_fill(null::bytea, array[5]), '{}', '{}', '{}', '{}', '{}', '{}');
+select test.clean();
+delete from penstock.output where job = 13;
+select test.broken('every stored message is there');
+rollback;
+
+-- what belongs to no job
+begin; insert into penstock.output (job, hop, attributes) values (900, 1, '{}'); select test.broken('nothing is stored for a job that is not there'); rollback;
+begin; insert into penstock.failure (job, lane, attempt, code, message, release) values (900, 1, 1, 'X', '', ''); select test.broken('nothing is stored for a job that is not there'); rollback;
+
 -- a dead letter that does not say why
 begin; select test.settle(2, 5, test.held(2)); select test.broken('every dead letter has a reason'); rollback;
+
+begin; select test.settle(2, 5, '{[11,13)}'); select test.broken('every dead letter has a reason');
+insert into penstock.failure (job, lane, attempt, code, message, release) values (11, 1, 1, 'X', '', '');
+select test.broken('every dead letter has a reason');
+insert into penstock.failure (job, lane, attempt, code, message, release) values (12, 1, 1, 'X', '', '');
+select test.clean(); rollback;
 
 -- a set in a lane that is not there: no worker comes by, no view shows it
 begin; select test.settle(2, 0, test.held(2), 77); select test.broken('every set is in a lane that is there'); rollback;
