@@ -56,6 +56,9 @@ begin
 		cross join unnest(q.jobs) r cross join generate_series(lower(r), upper(r) - 1) as g(id)
 		left join penstock.output o on o.job = g.id and o.hop = q.input_hop
 		where q.input_hop > 0;
+	return query select 'nothing is stored for a job that is not there', count(*), coalesce('job ' || min(s.job), '')
+		from (select o.job from penstock.output o union all select f.job from penstock.failure f) s
+		where not exists (select from penstock.job j where j.id = s.job);
 	return query select 'every dead letter has a reason', count(*) filter (where not exists (select from penstock.failure f where f.job = g.id)),
 		format('%s dead letters', count(*))
 		from penstock.dead q cross join unnest(q.jobs) r cross join generate_series(lower(r), upper(r) - 1) as g(id);
