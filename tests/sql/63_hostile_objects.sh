@@ -71,6 +71,9 @@ statement queue_claim "$(token 3), 2, 1, 5, 1000000, 100, '{0}', '{1}'"
 statement queue_reap '2, 0'
 statement queue_reap_leases
 statement queue_claim "$(token 4), 1, 1, 5, 1000000, 100, '{0}', '{1}'"
+first=$(run_sql -c 'set search_path = pg_catalog' -c "select lower(jobs) from penstock.lease where token = $(token 4)")
+statement queue_blame "$(token 4), ${first:-0}, 1, 'CRASHED', 'signal 11'"
+grep -q '^t' "$work/statement" || { echo 'queue_blame: not held'; failed=1; }
 statement bell_clear 1
 run_sql -c "set role penstock_enqueue" -c "select penstock.enqueue('p', '{}', '\\x00', 3, now() + interval '1 hour')" \
 	-c "select state from penstock.job_state(1)" > "$work/statement" 2>&1 || { echo 'the applications:'; cat "$work/statement"; failed=1; }

@@ -51,7 +51,7 @@ end $$;
 
 -- The recorder named the job in whose stage a process died: it alone is charged, and isolated; the others come back as they were.
 create or replace function penstock.blame_job(p_token uuid, p_job bigint, p_lane int, p_code text, p_message text) returns boolean
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
 	v_guilty constant int8multirange := int8multirange(int8range(p_job, p_job + 1));
 	v_lease penstock.lease;
