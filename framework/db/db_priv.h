@@ -110,9 +110,9 @@ struct ledger {
 	struct db_migration *rows;
 	size_t n;
 };
-/* BEGIN, under the lock of migrations. For the core, names are looked up in pg_catalog only: whoever
- * runs a migration must not run what a stranger left in public (tests/sql/63_hostile_objects.sh).
- * A failed one is finished, too. */
+/* BEGIN, under the lock of migrations. For the core, names are looked up in pg_catalog only:
+ * whoever runs a migration must not run what a stranger left in public
+ * (tests/sql/63_hostile_objects.sh). A failed one is finished, too. */
 enum status schema_begin(struct db *db, const char *component, struct fault *fault);
 /* COMMIT when st is OK, else ROLLBACK; gives the status of the whole. */
 enum status schema_finish(struct db *db, enum status st, struct fault *fault);

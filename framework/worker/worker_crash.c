@@ -20,6 +20,7 @@ static __thread void *own_stack;
 
 static const int fatal[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 static void
 note(int signo)
 {
@@ -32,13 +33,17 @@ note(int signo)
 void
 crash_watch_process(void)
 {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 	struct sigaction act = { .sa_handler = note, .sa_flags = (int)(SA_ONSTACK | SA_RESETHAND) };
 
 	for (size_t i = 0; i < countof(fatal); i++)
 		sigaction(fatal[i], &act, NULL);
-#endif
 }
+#else
+void
+crash_watch_process(void)
+{
+}
+#endif
 
 void
 crash_unblock(sigset_t *set)

@@ -10,6 +10,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <utf8proc.h>
 
 struct page {
 	struct blocks *b;
@@ -159,6 +160,25 @@ escape(struct page *page, const char **p, const char *end, char *out, size_t *n)
 
 #define LINE_MOST 4096
 
+/* An escape may take the first half of a character with it, and a long line end inside one. */
+static size_t
+drop_halves(char *text, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n;) {
+		utf8proc_int32_t c;
+		utf8proc_ssize_t len = utf8proc_iterate((const utf8proc_uint8_t *)text + i,
+		                                        (utf8proc_ssize_t)(n - i), &c);
+
+		if (len > 0)
+			memmove(text + kept, text + i, (size_t)len);
+		kept += len > 0 ? (size_t)len : 0;
+		i += len > 0 ? (size_t)len : 1;
+	}
+	return kept;
+}
+
 /* A line with its escapes resolved, at most LINE_MOST bytes of it. */
 static size_t
 resolve(struct page *page, const char *line, const char *end, char *out)
@@ -174,7 +194,7 @@ resolve(struct page *page, const char *line, const char *end, char *out)
 		if (!escape(page, &line, end, out, &n))
 			break;
 	}
-	return n;
+	return drop_halves(out, n);
 }
 
 static void
@@ -274,6 +294,8 @@ macro(struct page *page, const char *line, const char *end)
 	n = (size_t)(p - name);
 	if (is(name, n, " TH Dt "))
 		take_title(page, p, end);
+	else if (is(name, n, " Dd Os Bk Ek Sm "))
+		return; /* the date, the system, and how lines are filled */
 	else if (is(name, n, " SH Sh "))
 		heading(page, 1, p, end);
 	else if (is(name, n, " SS Ss "))
