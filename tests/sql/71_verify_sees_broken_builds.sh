@@ -25,6 +25,13 @@ life() {
 		select penstock.void_lost_leases();
 		select count(*) from test.claim(3, 4);
 		select penstock.void_lease(test.token(3));
+		select count(*) from test.claim(5, 3);
+		select * from penstock.cancel(array[(select lower(test.held(5))), (select upper(p.jobs) - 1 from penstock.parcel p where p.n > 2 limit 1)]);
+		select test.settle(5, 0, test.held(5));
+		select count(*) from test.claim(6, 3);
+		insert into penstock.failure (job, lane, attempt, code, message, release) select g, 1, 1, 'X', '', '' from unnest(test.held(6)) r, generate_series(lower(r), upper(r) - 1) g;
+		select test.settle(6, 5, test.held(6));
+		select penstock.replay(array[(select lower(jobs) from penstock.dead)]);
 		select count(*) from test.claim(4, 100);
 		select test.settle(4, 3, test.held(4));
 		select penstock.pack(1, 100);
@@ -69,9 +76,13 @@ mutant 30_claim 's/p.jobs \* int8multirange(int8range(cut.at, null))/p.jobs/' 'a
 mutant 30_claim 's/p.jobs \* int8multirange(int8range(cut.at, null))/p.jobs * int8multirange(int8range(cut.at + 1, null))/' 'a split that drops a job' || status=1
 mutant 30_claim 's/set n = p.n - cut.take/set n = p.n/' 'a split that forgets to count' || status=1
 mutant 40_settle 's/set jobs = l.jobs - v_all/set jobs = l.jobs/' 'a part that stays in the lease' || status=1
-mutant 40_settle 's/where u.kind = 1;/where u.kind = 9;/' 'a retry that goes nowhere' || status=1
+mutant 40_settle 's/where u.kind = 1 and/where u.kind = 9 and/' 'a retry that goes nowhere' || status=1
 mutant 40_settle 's/where u.kind in (2, 3, 4);/where u.kind in (2, 4);/' 'a discard that goes nowhere' || status=1
-mutant 40_settle 's/if 0 = any (p_kind) then/if true then/; s/where u.kind = 0;/where u.kind in (0, 2);/' 'a completed job that is ready again' || status=1
+mutant 40_settle 's/if 0 = any (p_kind) then/if true then/; s/where u.kind = 0 and/where u.kind in (0, 2) and/' 'a completed job that is ready again' || status=1
+mutant 40_settle 's/p_jobs\[i\] := p_jobs\[i\] - v_cancel;/null;/' 'a cancelled job that goes on' || status=1
+mutant 65_life 's/set jobs = p.jobs - p_jobs, n = p.n - v_n/set jobs = p.jobs - p_jobs/' 'a cancel that forgets to count' || status=1
+mutant 65_life 's/perform penstock.end_jobs(v_parcel.lane/perform penstock.cardinality(v_parcel.jobs); -- (/' 'a cancelled job that is nowhere' || status=1
+mutant 65_life 's/set jobs = d.jobs - p_jobs, n = d.n - v_n/set n = d.n/' 'a dead letter that is replayed and kept' || status=1
 mutant 50_hosts 's/	delete from penstock.lease l where l.token = p_lease.token;/	null;/' 'a lost lease that is kept' || status=1
 mutant 50_hosts 's/(p_lease.jobs \* int8multirange(int8range(v_at, null)))/(p_lease.jobs * int8multirange(int8range(null, v_at)))/' 'a lost lease whose first half comes back twice' || status=1
 mutant 60_wake_pack 's/sum(p.n), sum(p.bytes), penstock.union_agg(p.jobs)/sum(p.n) + 1, sum(p.bytes), penstock.union_agg(p.jobs)/' 'a wake that counts wrongly' || status=1

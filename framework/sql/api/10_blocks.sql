@@ -25,6 +25,18 @@ begin
 	execute format('alter table penstock.%I drop constraint %I', v_child, v_child || '_bounds');
 end $$;
 
+create or replace function penstock.make_block(p_block bigint) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+	v_from constant bigint := p_block << penstock.block_bits();
+	v_to constant bigint := (p_block + 1) << penstock.block_bits();
+begin
+	perform penstock.make_partition('job', 'id', v_from, v_to, p_block);
+	perform penstock.make_partition('output', 'job', v_from, v_to, p_block);
+	perform penstock.make_partition('failure', 'job', v_from, v_to, p_block);
+	perform penstock.make_partition('settled', 'block', p_block, p_block + 1, p_block);
+end $$;
+
 -- Room for job ids: the block of the sequence and p_ahead more. Called by the janitor; waits at most a second
 -- for a lock, and is called again.
 create or replace function penstock.make_blocks(p_ahead int default 4) returns int
@@ -40,10 +52,7 @@ begin
 		perform pg_advisory_xact_lock(7306079001424);
 		-- another may have been faster; to_regclass would say here what it said above, from its cache
 		continue when exists (select from pg_class c where c.relnamespace = 'penstock'::regnamespace and c.relname = 'settled_' || b);
-		perform penstock.make_partition('job', 'id', b << v_bits, (b + 1) << v_bits, b);
-		perform penstock.make_partition('output', 'job', b << v_bits, (b + 1) << v_bits, b);
-		perform penstock.make_partition('failure', 'job', b << v_bits, (b + 1) << v_bits, b);
-		perform penstock.make_partition('settled', 'block', b, b + 1, b);
+		perform penstock.make_block(b);
 		v_made := v_made + 1;
 	end loop;
 	return v_made;
@@ -60,4 +69,12 @@ language sql immutable strict parallel safe as $$
 select (lower(c.r) + (p_n - c.before))::bigint
 from (select r, sum(upper(r) - lower(r)) over (order by r) - (upper(r) - lower(r)) as before from unnest(p_jobs) r) c
 where c.before < p_n and c.before + (upper(c.r) - lower(c.r)) >= p_n
+$$;
+
+-- A set cut at the bounds of blocks: the hulls of settled's index stay narrow, and retention drops whole blocks.
+create or replace function penstock.cut_at_blocks(p_jobs int8multirange) returns table (block int, jobs int8multirange)
+language sql immutable strict parallel safe as $$
+select b.block, p_jobs * int8multirange(int8range(b.block::bigint << penstock.block_bits(), (b.block + 1)::bigint << penstock.block_bits()))
+from (select distinct g.block::int as block
+      from unnest(p_jobs) r, generate_series(lower(r) >> penstock.block_bits(), (upper(r) - 1) >> penstock.block_bits()) as g(block)) b
 $$;

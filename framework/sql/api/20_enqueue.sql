@@ -59,6 +59,56 @@ begin
 	end if;
 end $$;
 
+-- Takes an idempotency key for a job, or answers the job that has it. Waits for a transaction that is about to take the same key: only
+-- its end decides. An expired key is taken over.
+create or replace function penstock.take_key(p_pipeline int, p_key text, p_life interval, p_job bigint) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+	v_job bigint;
+begin
+	if length(p_key) not between 1 and 255 then
+		raise exception 'a key has 1 to 255 characters, not %', length(p_key) using errcode = 'PS004';
+	end if;
+	if p_life is null or p_life <= interval '0' then
+		raise exception 'key_life must be positive, not %', coalesce(p_life::text, 'null') using errcode = 'PS004';
+	end if;
+	insert into penstock.key as k (pipeline, key, job, expires) values (p_pipeline, p_key, p_job, clock_timestamp() + p_life)
+	on conflict (pipeline, key) do update set job = excluded.job, expires = excluded.expires where k.expires <= clock_timestamp()
+	returning k.job into v_job;
+	if v_job is null then
+		select k.job into strict v_job from penstock.key k where k.pipeline = p_pipeline and k.key = p_key;
+	end if;
+	return v_job;
+end $$;
+
+-- The same for many, in the order of the keys: two transactions that took them in opposite orders would wait for each other.
+create or replace function penstock.take_keys(p_pipeline int, p_keys text[], p_life interval, p_jobs bigint[]) returns bigint[]
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+	v_jobs bigint[] := p_jobs;
+	v_at record;
+begin
+	for v_at in select u.key, u.job, u.o from unnest(p_keys, p_jobs) with ordinality as u(key, job, o)
+	            where u.key is not null order by u.key, u.o loop
+		v_jobs[v_at.o] := penstock.take_key(p_pipeline, v_at.key, p_life, v_at.job);
+	end loop;
+	return v_jobs;
+end $$;
+
+-- Forgets expired keys, at most p_limit.
+create or replace function penstock.forget_keys(p_limit int) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+	v_n bigint;
+begin
+	with old as materialized (
+		select k.pipeline, k.key from penstock.key k where k.expires <= clock_timestamp() order by k.expires limit p_limit for update skip locked
+	)
+	delete from penstock.key k using old where k.pipeline = old.pipeline and k.key = old.key;
+	get diagnostics v_n = row_count;
+	return v_n;
+end $$;
+
 create or replace function penstock.put_set(p_lane int, p_priority smallint, p_run_at timestamptz, p_n int, p_bytes bigint,
                                             p_jobs int8multirange) returns void
 language plpgsql as $$
@@ -72,16 +122,26 @@ begin
 end $$;
 
 -- One job; answers its id. The job exists when, and only when, the caller's transaction commits.
+-- With a key: while a job that was enqueued with the same key is younger than its key_life, that job's id is answered and nothing is
+-- enqueued, whatever became of it.
 create or replace function penstock.enqueue(pipeline text, attributes json default '{}', body bytea default null,
                                             priority int default 0, run_at timestamptz default null,
-                                            traceparent text default null) returns bigint
+                                            traceparent text default null, key text default null,
+                                            key_life interval default '1 day') returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
 	v_priority smallint := penstock.check_arguments(enqueue.priority, enqueue.run_at);
 	v_bytes bigint := penstock.check_message(enqueue.attributes, enqueue.body);
 	v_at record := penstock.find_pipeline(enqueue.pipeline);
 	v_id bigint := nextval('penstock.job_id');
+	v_taken bigint;
 begin
+	if enqueue.key is not null then
+		v_taken := penstock.take_key(v_at.pipeline, enqueue.key, enqueue.key_life, v_id);
+		if v_taken <> v_id then
+			return v_taken;
+		end if;
+	end if;
 	insert into penstock.job (id, pipeline, attributes, body, traceparent)
 	values (v_id, v_at.pipeline, enqueue.attributes, enqueue.body, enqueue.traceparent);
 	perform penstock.put_set(v_at.lane, v_priority, enqueue.run_at, 1, v_bytes, int8multirange(int8range(v_id, v_id + 1)));
@@ -89,35 +149,48 @@ begin
 	return v_id;
 end $$;
 
--- Many jobs in one statement; answers their ids in the order of the arrays. bodies may be null, or must be as long as attributes.
+-- Many jobs in one statement; answers their ids in the order of the arrays. bodies and keys may be null, or must be as long as
+-- attributes. A key that stands twice, or is taken, answers the first one's job.
 create or replace function penstock.enqueue_many(pipeline text, attributes json[], bodies bytea[] default null,
-                                                 priority int default 0, run_at timestamptz default null) returns bigint[]
+                                                 priority int default 0, run_at timestamptz default null,
+                                                 keys text[] default null, key_life interval default '1 day') returns bigint[]
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
 	v_priority smallint := penstock.check_arguments(enqueue_many.priority, enqueue_many.run_at);
 	v_at record := penstock.find_pipeline(enqueue_many.pipeline);
 	v_n int := coalesce(cardinality(enqueue_many.attributes), 0);
-	v_ids bigint[];
+	v_drawn bigint[]; -- an id for each
+	v_ids bigint[]; -- the job of each
 	v_set record;
+	v_new boolean := false;
 begin
 	if enqueue_many.bodies is not null and cardinality(enqueue_many.bodies) <> v_n then
 		raise exception 'bodies has % elements, attributes has %', cardinality(enqueue_many.bodies), v_n using errcode = 'PS004';
 	end if;
+	if enqueue_many.keys is not null and cardinality(enqueue_many.keys) <> v_n then
+		raise exception 'keys has % elements, attributes has %', cardinality(enqueue_many.keys), v_n using errcode = 'PS004';
+	end if;
+	v_drawn := array(select nextval('penstock.job_id') from generate_series(1, v_n));
+	v_ids := case when enqueue_many.keys is null then v_drawn
+	              else penstock.take_keys(v_at.pipeline, enqueue_many.keys, enqueue_many.key_life, v_drawn) end;
 	for v_set in
 		with message as materialized (
-			select nextval('penstock.job_id') as id, m.a, m.b, m.o, penstock.check_message(m.a, m.b) as bytes
-			from unnest(enqueue_many.attributes, enqueue_many.bodies) with ordinality as m(a, b, o)
+			select m.id, m.a, m.b, m.o, penstock.check_message(m.a, m.b) as bytes
+			from unnest(v_drawn, v_ids, enqueue_many.attributes, enqueue_many.bodies) with ordinality as m(id, taken, a, b, o)
+			where m.id = m.taken
 		), job as (
 			insert into penstock.job (id, pipeline, attributes, body) select id, v_at.pipeline, a, b from message
 		)
-		select count(*)::int as n, sum(bytes)::bigint as bytes, range_agg(int8range(id, id + 1)) as jobs, array_agg(id order by o) as ids
+		select count(*)::int as n, sum(bytes)::bigint as bytes, range_agg(int8range(id, id + 1)) as jobs
 		from message group by (o - 1) / 1000 order by (o - 1) / 1000
 	loop
 		perform penstock.put_set(v_at.lane, v_priority, enqueue_many.run_at, v_set.n, v_set.bytes, v_set.jobs);
-		v_ids := v_ids || v_set.ids;
+		v_new := true;
 	end loop;
-	perform penstock.ring(v_at.lane);
-	return coalesce(v_ids, '{}');
+	if v_new then
+		perform penstock.ring(v_at.lane);
+	end if;
+	return v_ids;
 end $$;
 
 -- The bulk road of the command line, for roles that may write the tables: reserve ids, COPY the rows into penstock.job,

@@ -21,6 +21,9 @@ set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_ne
 set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
+if exists (select from penstock.lane l where l.id = p_lane and l.paused_at is not null) then
+	return;
+end if;
 return query
 with head as materialized (
 	select q.*, row_number() over () as o
@@ -90,6 +93,7 @@ begin
 return query
 select l.lane, h.priority, h.id
 from unnest(p_lanes) as l(lane)
+join penstock.lane x on x.id = l.lane and x.paused_at is null
 cross join lateral (
 	with recursive step as (
 		(select p.priority, p.id from penstock.parcel p where p.lane = l.lane order by p.lane, p.priority, p.id limit 1)
@@ -114,6 +118,7 @@ begin
 return query
 select h.lane, h.priority, f.id
 from unnest(p_lane, p_priority, p_from) as h(lane, priority, id)
+join penstock.lane x on x.id = h.lane and x.paused_at is null
 cross join lateral (select p.id from penstock.parcel p where p.lane = h.lane and p.priority = h.priority and p.id >= h.id
                     order by p.lane, p.priority, p.id limit 1) f;
 end $$;

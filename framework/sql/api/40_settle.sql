@@ -13,13 +13,13 @@ create or replace function penstock.settle(
 	f_job bigint[], f_lane int[], f_attempt smallint[], f_code text[], f_message text[], f_release text[]) returns int
 language plpgsql set search_path = pg_catalog, pg_temp set jit = off as $$
 declare
-	v_bits constant int := penstock.block_bits();
 	v_lease penstock.lease;
 	v_all int8multirange;
 	v_sum bigint;
 	v_n bigint;
 	v_left int := 0;
 	v_lane int;
+	v_cancel int8multirange;
 begin
 	select range_agg(r), sum(upper(r) - lower(r)) into v_all, v_sum from unnest(p_jobs) m, unnest(m) r;
 	v_n := penstock.cardinality(v_all);
@@ -58,12 +58,25 @@ begin
 		from unnest(f_job, f_lane, f_attempt, f_code, f_message, f_release) as u(job, lane, attempt, code, message, release);
 	end if;
 
+	select range_agg(int8range(c.job, c.job + 1)) into v_cancel from penstock.cancel_request c where v_all @> c.job;
+	if v_cancel is not null then -- rare. What has not ended by itself ends here
+		for i in 1 .. cardinality(p_kind) loop
+			if p_kind[i] in (0, 1, 5) and p_jobs[i] && v_cancel then
+				p_kind := p_kind || 4::smallint;
+				p_lane := p_lane || p_lane[i];
+				p_jobs := p_jobs || (p_jobs[i] * v_cancel);
+				p_jobs[i] := p_jobs[i] - v_cancel;
+			end if;
+		end loop;
+		delete from penstock.cancel_request c where v_cancel @> c.job;
+	end if;
+
 	if 0 = any (p_kind) then
 		insert into penstock.parcel (lane, priority, attempt, hop, input_hop, hold, n, bytes, jobs)
 		select u.lane, v_lease.priority, u.attempt, u.hop, u.input_hop, u.hold, penstock.cardinality(u.jobs), u.bytes, u.jobs
 		from unnest(p_kind, p_lane, p_hop, p_input_hop, p_attempt, p_hold, p_bytes, p_jobs)
 		     as u(kind, lane, hop, input_hop, attempt, hold, bytes, jobs)
-		where u.kind = 0;
+		where u.kind = 0 and not isempty(u.jobs);
 		for v_lane in select distinct u.lane from unnest(p_kind, p_lane) as u(kind, lane) where u.kind = 0 loop
 			perform penstock.ring(v_lane, v_lease.host);
 		end loop;
@@ -74,23 +87,19 @@ begin
 		       clock_timestamp() + u.delay_ms * interval '1 ms'
 		from unnest(p_kind, p_lane, p_delay_ms, p_hop, p_input_hop, p_attempt, p_hold, p_bytes, p_jobs)
 		     as u(kind, lane, delay_ms, hop, input_hop, attempt, hold, bytes, jobs)
-		where u.kind = 1;
+		where u.kind = 1 and not isempty(u.jobs);
 	end if;
 	if p_kind && '{2,3,4}' then
-		-- cut at blocks of ids: the hulls of the index stay narrow, and retention drops whole blocks
 		insert into penstock.settled (block, lane, outcome, n, jobs)
-		select b.block, u.lane, u.kind, penstock.cardinality(c.jobs), c.jobs
-		from unnest(p_kind, p_lane, p_jobs) as u(kind, lane, jobs)
-		cross join lateral (select distinct g.block
-		                    from unnest(u.jobs) r, generate_series(lower(r) >> v_bits, (upper(r) - 1) >> v_bits) as g(block)) b
-		cross join lateral (select u.jobs * int8multirange(int8range(b.block << v_bits, (b.block + 1) << v_bits)) as jobs) c
+		select c.block, u.lane, u.kind, penstock.cardinality(c.jobs), c.jobs
+		from unnest(p_kind, p_lane, p_jobs) as u(kind, lane, jobs) cross join lateral penstock.cut_at_blocks(u.jobs) c
 		where u.kind in (2, 3, 4);
 	end if;
 	if 5 = any (p_kind) then
 		insert into penstock.dead (lane, priority, attempt, hop, input_hop, n, bytes, jobs)
 		select u.lane, v_lease.priority, u.attempt, u.hop, u.input_hop, penstock.cardinality(u.jobs), u.bytes, u.jobs
 		from unnest(p_kind, p_lane, p_hop, p_input_hop, p_attempt, p_bytes, p_jobs) as u(kind, lane, hop, input_hop, attempt, bytes, jobs)
-		where u.kind = 5;
+		where u.kind = 5 and not isempty(u.jobs);
 	end if;
 	return v_left;
 end $$;
