@@ -168,6 +168,24 @@ enum status queue_wake(struct db *db, int32_t limit, int64_t *ret_jobs, int64_t 
 enum status queue_pack(struct db *db, int32_t lane, int32_t limit, int64_t *ret_parcels,
                        struct fault *fault);
 enum status queue_make_blocks(struct db *db, struct fault *fault);
+/* Ids go on in the next block when the first job of this one is older than age_ms. */
+enum status queue_close_block(struct db *db, int64_t age_ms, struct fault *fault);
+/* Drops the oldest block whose jobs all ended, or nearly, longer than keep_ms ago; *ret_jobs: how
+ * many went, -1: there is no such block. SQL with SQLSTATE 55P03: it is in use, try again later. */
+enum status queue_drop_block(struct db *db, int64_t keep_ms, int64_t *ret_jobs,
+                             struct fault *fault);
+enum status queue_forget_keys(struct db *db, int32_t limit, int64_t *ret_keys, struct fault *fault);
+
+/* What people asked for, in the arena: running jobs of any host that shall end, sorted; which of
+ * the lanes are paused. Ends what was asked for and not seen to. */
+struct queue_asked {
+	int64_t *cancelled;
+	size_t n_cancelled;
+	int32_t *paused;
+	size_t n_paused;
+};
+enum status queue_watch(struct db *db, struct arena *arena, const int32_t *lanes, size_t n,
+                        struct queue_asked *ret_asked, struct fault *fault);
 
 /* ---- hosts ---- */
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * queue_janitor.c - the statements that keep a queue in order: scan, reap, wake, pack, blocks.
+ * queue_janitor.c - the statements that keep a queue in order: scan, reap, wake, pack, blocks,
+ * and what people asked for.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "queue/queue_priv.h"
@@ -146,4 +148,72 @@ queue_make_blocks(struct db *db, struct fault *fault)
 	int64_t made;
 
 	return queue_number(db, sql_queue_make_blocks, NULL, &made, fault);
+}
+
+enum status
+queue_close_block(struct db *db, int64_t age_ms, struct fault *fault)
+{
+	struct db_args args;
+	int64_t closed;
+
+	db_args_init(&args);
+	db_arg_int8(&args, age_ms);
+	return queue_number(db, sql_queue_close_block, &args, &closed, fault);
+}
+
+enum status
+queue_drop_block(struct db *db, int64_t keep_ms, int64_t *ret_jobs, struct fault *fault)
+{
+	struct db_args args;
+
+	db_args_init(&args);
+	db_arg_int8(&args, keep_ms);
+	return queue_number(db, sql_queue_drop_block, &args, ret_jobs, fault);
+}
+
+enum status
+queue_forget_keys(struct db *db, int32_t limit, int64_t *ret_keys, struct fault *fault)
+{
+	struct db_args args;
+
+	db_args_init(&args);
+	db_arg_int4(&args, limit);
+	return queue_number(db, sql_queue_forget_keys, &args, ret_keys, fault);
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+enum status
+queue_watch(struct db *db, struct arena *arena, const int32_t *lanes, size_t n,
+            struct queue_asked *ret, struct fault *fault)
+{
+	struct db_args args;
+	struct db_result *r;
+	enum status st;
+	size_t rows;
+
+	db_args_init(&args);
+	db_arg_int4s(&args, arena, lanes, n);
+	st = db_call(db, sql_queue_watch, &args, &r, fault);
+	if (st != OK)
+		return st;
+	rows = (size_t)db_rows(r);
+	*ret = (struct queue_asked){
+		.cancelled = arena_alloc(arena, (rows + 1) * sizeof *ret->cancelled),
+		.paused = arena_alloc(arena, (rows + 1) * sizeof *ret->paused),
+	};
+	for (int row = 0; row < (int)rows; row++)
+		if (db_null(r, row, 0))
+			ret->paused[ret->n_paused++] = (int32_t)db_int(r, row, 1);
+		else
+			ret->cancelled[ret->n_cancelled++] = db_int(r, row, 0);
+	db_result_free(r);
+	qsort(ret->cancelled, ret->n_cancelled, sizeof *ret->cancelled, compare_ids);
+	return OK;
 }

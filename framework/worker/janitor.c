@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * janitor.c - what a host does beside working: beat, reap, wake, pack, listen.
+ * janitor.c - what a host does beside working: beat, watch, reap, wake, pack, retire, listen.
  *
  * One thread with a connection of its own. Judges other hosts by its own
  * monotonic clock and only over a connection that was healthy all the while:
@@ -22,6 +22,10 @@
 #define WAKE_MOST SEC        /* applications defer jobs without telling us */
 #define PACK_EVERY (5 * SEC)
 #define BLOCKS_EVERY (30 * SEC)
+#define WATCH_EVERY SEC /* and at once when it is told */
+#define RETIRE_EVERY (30 * SEC)
+#define RETENTION_PARTS 8 /* blocks are closed at this part of the retention's age */
+#define KEYS_LIMIT 10000
 #define WAKE_LIMIT 1000
 #define PACK_LIMIT 2000
 #define RECONNECT_PAUSE (250 * MSEC)
@@ -37,7 +41,8 @@ struct janitor {
 	struct db *db;
 	struct arena *arena;
 	struct uuid boot;
-	int64_t beat_at, reap_at, wake_at, pack_at, blocks_at; /* mono: next time */
+	/* mono: next time */
+	int64_t beat_at, watch_at, reap_at, wake_at, pack_at, blocks_at, retire_at;
 	struct watch *watches;
 	size_t n_watches;
 	bool bell;
@@ -343,6 +348,39 @@ make_blocks(struct janitor *j, struct fault *fault)
 	return st;
 }
 
+/* What people asked for since the last look. */
+static enum status
+watch(struct janitor *j, struct fault *fault)
+{
+	struct pool *pool = j->pool;
+	struct queue_asked asked;
+	enum status st = queue_watch(j->db, j->arena, pool->lane_ids, pool->n_lanes, &asked, fault);
+
+	j->watch_at = clock_mono() + WATCH_EVERY;
+	if (st == OK)
+		pool_asked(pool, &asked);
+	return st;
+}
+
+/* Forgets what is over for long: expired keys, and blocks of ids whose jobs all ended. */
+static enum status
+retire(struct janitor *j, struct fault *fault)
+{
+	int64_t keep_ms = j->pool->config->set.retention / MSEC, jobs = -1, keys = 0;
+	enum status st = queue_forget_keys(j->db, KEYS_LIMIT, &keys, fault);
+
+	j->retire_at = clock_mono() + RETIRE_EVERY;
+	if (st == OK && keep_ms > 0)
+		st = queue_close_block(j->db, keep_ms / RETENTION_PARTS, fault);
+	if (st == OK && keep_ms > 0)
+		st = queue_drop_block(j->db, keep_ms, &jobs, fault);
+	if (st == OK && (jobs >= 0 || keys == KEYS_LIMIT))
+		j->retire_at = 0; /* more may be there: again at once, after the other duties */
+	if (st == SQL && strcmp(fault->sqlstate, "55P03") == 0)
+		return OK; /* the block is in use: at the next time */
+	return st;
+}
+
 /* The doorbell hangs while somebody sleeps. It is taken down only after a while of work without a
  * pause, since each change leaves a dead row in the table that every enqueue reads. */
 static enum status
@@ -416,12 +454,16 @@ do_duties(struct janitor *j, struct fault *fault)
 		st = tend_bell(j, fault);
 	if (st == OK && (now >= j->wake_at || now >= known))
 		st = wake(j, fault);
+	if (st == OK && now >= j->watch_at)
+		st = watch(j, fault);
 	if (st == OK && now >= j->reap_at)
 		st = reap(j, fault);
 	if (st == OK && now >= j->blocks_at)
 		st = make_blocks(j, fault);
 	if (st == OK && now >= j->pack_at)
 		st = pack(j, fault);
+	if (st == OK && now >= j->retire_at)
+		st = retire(j, fault);
 	arena_reset(j->arena);
 	return st;
 }
@@ -431,9 +473,10 @@ until_next_duty(const struct janitor *j)
 {
 	int64_t next = j->beat_at, known = atomic_load(&j->pool->wake_at), now = clock_mono();
 	const int64_t times[] = {
-		j->reap_at,   j->wake_at,
-		j->blocks_at, j->pack_at,
-		known,        j->bell && j->busy_since ? j->busy_since + BELL_QUIET : INT64_MAX
+		j->reap_at,  j->wake_at,
+		j->watch_at, j->blocks_at,
+		j->pack_at,  j->retire_at,
+		known,       j->bell && j->busy_since ? j->busy_since + BELL_QUIET : INT64_MAX
 	};
 
 	for (size_t i = 0; i < countof(times); i++)
@@ -470,7 +513,9 @@ do_round(struct janitor *j, struct fault *fault)
 	if (st != OK)
 		return st;
 	st = db_wait(j->db, j->pool->wait_fd, until_next_duty(j), payload, sizeof(payload), fault);
-	if (st == OK)
+	if (st == OK && strcmp(payload, "watch") == 0)
+		j->watch_at = 0;
+	else if (st == OK)
 		pool_wake(j->pool, 1);
 	eventfd_read(j->pool->kick, &kicks);
 	return st == EMPTY ? OK : st;

@@ -350,6 +350,60 @@ pool_orphan(struct pool *pool, const struct uuid *token)
 	eventfd_write(pool->kick, 1);
 }
 
+/* ---- what people asked for ---- */
+
+static bool
+contains(const int32_t *lanes, size_t n, int32_t lane)
+{
+	for (size_t i = 0; i < n; i++)
+		if (lanes[i] == lane)
+			return true;
+	return false;
+}
+
+void
+pool_asked(struct pool *pool, const struct queue_asked *asked)
+{
+	bool resumed = false;
+
+	for (size_t i = 0; i < pool->n_lanes; i++) {
+		struct lane *lane = &pool->lanes[i];
+		bool paused = contains(asked->paused, asked->n_paused, lane->id);
+
+		resumed |= atomic_exchange(&lane->paused, paused) && !paused;
+	}
+	pthread_mutex_lock(&pool->lock);
+	pool->cancelled = mem_array(pool->cancelled, asked->n_cancelled + 1,
+	                            sizeof(*pool->cancelled));
+	memcpy(pool->cancelled, asked->cancelled, asked->n_cancelled * sizeof(*pool->cancelled));
+	atomic_store(&pool->n_cancelled, asked->n_cancelled);
+	pthread_mutex_unlock(&pool->lock);
+	if (resumed || asked->n_cancelled > 0)
+		pool_wake(pool, pool->n_workers);
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+bool
+pool_cancelled(struct pool *pool, int64_t job)
+{
+	bool found;
+
+	if (atomic_load(&pool->n_cancelled) == 0)
+		return false;
+	pthread_mutex_lock(&pool->lock);
+	found = bsearch(&job, pool->cancelled, atomic_load(&pool->n_cancelled), sizeof(job),
+	                compare_ids) != NULL;
+	pthread_mutex_unlock(&pool->lock);
+	return found;
+}
+
 bool
 pool_valid(const struct pool *pool)
 {
@@ -497,5 +551,6 @@ pool_destroy(struct pool *pool)
 	free(pool->pipelines);
 	free(pool->workers);
 	free(pool->orphans);
+	free(pool->cancelled);
 	free(pool);
 }

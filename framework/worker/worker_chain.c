@@ -139,7 +139,8 @@ fuses(const struct chain *c, const struct lane *from, size_t next)
 {
 	const struct lane *to = &c->pipeline->lanes[next];
 
-	if (to->conf->durable || next <= from->stage || atomic_load(&c->pool->stopping))
+	if (to->conf->durable || next <= from->stage || atomic_load(&c->pool->stopping) ||
+	    atomic_load(&to->paused))
 		return false;
 	return !transactional(from) || transactional(to);
 }

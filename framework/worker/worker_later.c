@@ -130,8 +130,8 @@ settle_ready(struct worker *w, struct ready_later *ready, size_t n)
 	free(verdicts);
 }
 
-/* Takes what has completed, and what is past `deadline`. A job that completes while it is being
- * given up is found as completed by the next look. */
+/* Takes what has completed, and what is past its deadline or shall end. A job that completes while
+ * it is being given up is found as completed by the next look. */
 static size_t
 collect(struct worker *w, int64_t now, struct ready_later *ready, size_t most)
 {
@@ -148,7 +148,8 @@ collect(struct worker *w, int64_t now, struct ready_later *ready, size_t most)
 	list_each(node, &w->later) {
 		struct later_job *job = list_entry(node, struct later_job, node);
 
-		if (n < most && job->deadline <= now && stage_later_cancel(job->token))
+		if (n < most && (job->deadline <= now || pool_cancelled(w->pool, job->job)) &&
+		    stage_later_cancel(job->token))
 			ready[n++] = (struct ready_later){ job, NULL };
 	}
 	return n;

@@ -45,8 +45,7 @@ cancelled(void *data, int64_t job)
 {
 	const struct worker *w = data;
 
-	(void)job;
-	return atomic_load(&w->pool->stopping) || !pool_valid(w->pool);
+	return !pool_valid(w->pool) || pool_cancelled(w->pool, job);
 }
 
 static bool

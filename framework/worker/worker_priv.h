@@ -2,7 +2,7 @@
 /*
  * worker_priv.h - what the files of worker/ share.
  *
- * Note on locks: pool->lock guards the heads of lanes, the orphans and the
+ * Note on locks: pool->lock guards the heads of lanes, the cancelled jobs, the orphans and the
  * sleepers; it is held for a few instructions and never over a round trip.
  * Everything else belongs to one worker's thread, or is written before the
  * threads start.
@@ -31,7 +31,8 @@ struct lane {
 	/* under pool->lock */
 	struct queue_head heads[LANE_HEADS];
 	size_t n_heads;
-	bool ready;      /* something may be there */
+	bool ready;          /* something may be there */
+	_Atomic bool paused; /* as far as was seen; claims ask the database */
 	uint64_t told;   /* grows when somebody put jobs here: an older look must not deny them */
 	uint64_t served; /* turn at which it was last chosen */
 	double job_ns;   /* mean work of a job, chain included; 0: not known yet */
@@ -103,6 +104,8 @@ struct pool {
 	int64_t scanned_at; /* mono: the last look at whole lanes began */
 	int64_t scan_ns;    /* and took */
 	size_t next_pipeline;
+	int64_t *cancelled; /* running jobs of any host that shall end; sorted, under lock */
+	_Atomic size_t n_cancelled;
 	struct uuid *orphans; /* tokens whose fate is to be voided */
 	size_t n_orphans, cap_orphans;
 	_Atomic int64_t wake_at; /* mono: when a deferred job that we know of is due */
@@ -133,6 +136,9 @@ bool pool_sleep(struct pool *pool, struct worker *worker, int64_t ns);
 void pool_wake(struct pool *pool, uint32_t most);           /* up to `most` sleepers [any] */
 void pool_wake_worker(struct pool *pool, struct worker *w); /* [any] */
 void pool_orphan(struct pool *pool, const struct uuid *token);
+/* Takes over what people asked for. [janitor] */
+void pool_asked(struct pool *pool, const struct queue_asked *asked);
+bool pool_cancelled(struct pool *pool, int64_t job); /* shall this job end? [any] */
 bool pool_valid(const struct pool *pool); /* may this host still believe in its leases? */
 void pool_count(struct worker *worker, enum host_counter c, uint64_t n);
 void pool_state(struct worker *worker, enum worker_state state);
