@@ -22,8 +22,12 @@ cli_fail(const struct fault *fault)
 	case SYSTEM:
 	case TIMEOUT: return CLI_AWAY;
 	case SQL:
-		/* our own refusals are wrong input; the rest is the database's trouble */
-		return strncmp(fault->sqlstate, "PS", 2) == 0 ? CLI_WRONG : CLI_AWAY;
+		/* our own refusals, and values that are none, are wrong input; the rest is the
+		 * database's trouble */
+		return strncmp(fault->sqlstate, "PS", 2) == 0 ||
+		               strncmp(fault->sqlstate, "22", 2) == 0
+		           ? CLI_WRONG
+		           : CLI_AWAY;
 	default: return CLI_WRONG;
 	}
 }
@@ -80,15 +84,22 @@ matches(const struct cli_command *command, int argc, char **argv)
 	return words;
 }
 
+/* The command with the most words: `jobs cancel` before `jobs`. */
 static const struct cli_command *
 find_command(int argc, char **argv, int *ret_words)
 {
+	const struct cli_command *found = NULL;
+
+	*ret_words = 0;
 	for (const struct cli_command *c = cli_commands; c->name; c++) {
-		*ret_words = matches(c, argc, argv);
-		if (*ret_words > 0)
-			return c;
+		int words = matches(c, argc, argv);
+
+		if (words > *ret_words) {
+			*ret_words = words;
+			found = c;
+		}
 	}
-	return NULL;
+	return found;
 }
 
 /* Arguments in front of the command's words: options of every command, and their values. */
@@ -354,6 +365,7 @@ cli_main(int argc, char **argv)
 	setlocale(LC_CTYPE, "C.UTF-8");
 	end = run(&cli, argc, argv);
 	config_free(cli.config);
+	free(cli.pair_name);
 	free(cli.overrides);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		fputs("penstock: cannot write the output\n", stderr);

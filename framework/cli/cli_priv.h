@@ -47,6 +47,7 @@ struct cli {
 	size_t n_overrides;
 	const char *config_path;
 	struct config *config;
+	char *pair_name; /* of cli_arg_pair() */
 };
 
 /* The value of the command's option, NULL when it was not given. The name must be in its table. */
@@ -77,7 +78,16 @@ int cli_help_run(struct cli *cli);
 
 /* ---- rows as a table or as JSON ---- */
 
-enum cli_kind { CLI_TEXT, CLI_COUNT, CLI_NUMBER, CLI_BYTES, CLI_SECONDS, CLI_TIME, CLI_JSON };
+enum cli_kind {
+	CLI_TEXT,
+	CLI_COUNT,
+	CLI_NUMBER,
+	CLI_BYTES,
+	CLI_SECONDS,
+	CLI_TIME,
+	CLI_JSON,
+	CLI_YES /* a boolean: yes, or nothing */
+};
 
 struct cli_column {
 	const char *name; /* title of the table, member of the JSON object; NULL ends a list */
@@ -106,6 +116,21 @@ size_t cli_table_rows(const struct cli_table *t);
 int cli_show(struct cli *cli, struct db *db, const char *sql, const struct db_args *args,
              const struct cli_column *columns);
 
+/* ---- commands that change jobs (cli_change.c) ---- */
+
+/* The option --limit; 50 when it was not given. CLI_OK or the exit code, here and below. */
+int cli_limit(struct cli *cli, int32_t *ret_most);
+/* Two arguments from an option NAME=VALUE, both null when it was not given; the texts live as long
+ * as cli. */
+int cli_arg_pair(struct cli *cli, const char *option, struct db_args *args);
+/* Changes what a filter means. The statement takes the filter and whether it shall only count; its
+ * first column says how many are meant, the others what was done. Without --confirm it counts. */
+int cli_change(struct cli *cli, const char *sql, const struct db_args *filter,
+               const struct cli_column *columns);
+/* Changes the job that the first argument names; the statement answers 1, or 0 when the job is not
+ * of the kind: `not_done` says what it is not. */
+int cli_change_one(struct cli *cli, const char *sql, const char *done, const char *not_done);
+
 /* ---- progress ---- */
 
 struct cli_progress {
@@ -133,7 +158,17 @@ COMMAND(status)
 COMMAND(lanes)
 COMMAND(hosts)
 COMMAND(jobs)
+COMMAND(jobs_cancel)
+COMMAND(jobs_retry)
 COMMAND(job_show)
+COMMAND(job_cancel)
+COMMAND(job_retry)
+COMMAND(job_output)
+COMMAND(dead_list)
+COMMAND(dead_replay)
+COMMAND(dead_purge)
+COMMAND(pause)
+COMMAND(resume)
 COMMAND(wait)
 COMMAND(verify)
 COMMAND(plugin_inspect)

@@ -148,6 +148,7 @@ cli_cell_int(struct cli_table *t, int64_t v)
 	case CLI_BYTES: shown = mem_dup(text_bytes(v, out)); break;
 	case CLI_SECONDS: cli_cell_double(t, (double)v); return;
 	case CLI_TIME: cell_time(t, v); return;
+	case CLI_YES: add(t, v ? mem_dup("yes") : NULL, mem_dup(v ? "true" : "false")); return;
 	default: shown = mem_printf("%" PRId64, v); break;
 	}
 	add(t, shown, mem_printf("%" PRId64, v));

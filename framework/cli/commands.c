@@ -44,6 +44,10 @@ static const struct cli_option enqueue_options[] = {
 	{ "lines",    'l', "FILE",   "a job for each line, a JSON object; - reads stdin" },
 	{ "folder",   'f', "FOLDER", "a job for each file below, with its path as attribute" },
 	{ "priority", 'p', "N",      "-32768 to 32767, lower runs first; default 0" },
+	{ "delay",    0,   "DURATION", "the one job runs so much later" },
+	{ "at",       0,   "TIME",   "the one job runs not before this time, as PostgreSQL reads it" },
+	{ "key",      'k', "KEY",    "the one job's idempotency key: its job is answered when there is one" },
+	{ "traceparent", 0, "ID",    "W3C trace context of the one job" },
 	{ NULL, 0, NULL, NULL }
 };
 
@@ -56,7 +60,45 @@ static const struct cli_option jobs_options[] = {
 	{ "pipeline", 'p', "NAME",  "of this pipeline only" },
 	{ "stage",    0,   "NAME",  "at this stage only" },
 	{ "state",    0,   "STATE", "ready, running, deferred, dead, completed, discarded or cancelled" },
+	{ "attribute", 'a', "NAME=VALUE", "that were enqueued with this attribute" },
 	{ "limit",    'n', "N",     "at most so many; default 50" },
+	{ NULL, 0, NULL, NULL }
+};
+
+static const struct cli_option jobs_change_options[] = {
+	{ "pipeline", 'p', "NAME",  "of this pipeline only" },
+	{ "stage",    0,   "NAME",  "at this stage only" },
+	{ "state",    0,   "STATE", "in this state only" },
+	{ "attribute", 'a', "NAME=VALUE", "that were enqueued with this attribute" },
+	{ "dry-run",  0,   NULL,    "say how many it would be, and do nothing" },
+	{ "confirm",  0,   NULL,    "do it" },
+	{ NULL, 0, NULL, NULL }
+};
+
+static const struct cli_option job_output_options[] = {
+	{ "hop",  0, "N",    "as it was after so many stages; 0: as it was enqueued; default: the last that is stored" },
+	{ "body", 0, NULL,   "print the body, as it is" },
+	{ NULL, 0, NULL, NULL }
+};
+
+#define DEAD_FILTERS \
+	{ "pipeline", 'p', "NAME", "of this pipeline only" }, \
+	{ "stage",    0,   "NAME", "that failed at this stage" }, \
+	{ "code",     0,   "CODE", "that failed with this code" }, \
+	{ "since",    0,   "TIME", "that died at this time or later, as PostgreSQL reads it" }, \
+	{ "until",    0,   "TIME", "that died before this time" }, \
+	{ "attribute", 'a', "NAME=VALUE", "that were enqueued with this attribute" }
+
+static const struct cli_option dead_list_options[] = {
+	DEAD_FILTERS,
+	{ "limit", 'n', "N", "at most so many; default 50" },
+	{ NULL, 0, NULL, NULL }
+};
+
+static const struct cli_option dead_change_options[] = {
+	DEAD_FILTERS,
+	{ "dry-run", 0, NULL, "say how many it would be, and do nothing" },
+	{ "confirm", 0, NULL, "do it" },
 	{ NULL, 0, NULL, NULL }
 };
 
@@ -113,8 +155,34 @@ const struct cli_command cli_commands[] = {
 	  lanes_options, 0, 0, lanes_command },
 	{ "hosts", "", "living hosts", "", none, 0, 0, hosts_command },
 	{ "jobs", "", "list jobs, newest first", "", jobs_options, 0, 0, jobs_command },
+	{ "jobs cancel", "", "end waiting jobs as cancelled, and ask running ones to end",
+	  "Running jobs end behind the stage that they are in, unless they complete there.\n"
+	  "Needs --confirm, or --dry-run.",
+	  jobs_change_options, 0, 0, jobs_cancel_command },
+	{ "jobs retry", "", "run deferred jobs now, and replay dead ones",
+	  "Needs --confirm, or --dry-run.",
+	  jobs_change_options, 0, 0, jobs_retry_command },
 	{ "job show", "ID", "one job: where it is, its message, its failures", "",
 	  none, 1, 1, job_show_command },
+	{ "job cancel", "ID", "end one job as cancelled, or ask it to end if it runs", "",
+	  none, 1, 1, job_cancel_command },
+	{ "job retry", "ID", "run a deferred job now, or replay a dead one", "",
+	  none, 1, 1, job_retry_command },
+	{ "job output", "ID", "print the message that a job has by now",
+	  "Its attributes; with --body its body. Exit code 1 when it has none there.",
+	  job_output_options, 1, 1, job_output_command },
+	{ "dead list", "", "dead letters and why they died, newest first", "", dead_list_options, 0, 0, dead_list_command },
+	{ "dead show", "ID", "one dead letter: its message, its failures", "", none, 1, 1, job_show_command },
+	{ "dead replay", "[ID]", "dead letters begin again at the stage where they failed",
+	  "One by its ID, or those that the filters mean with --confirm, or --dry-run.",
+	  dead_change_options, 0, 1, dead_replay_command },
+	{ "dead purge", "[ID]", "give dead letters up: they end as cancelled",
+	  "One by its ID, or those that the filters mean with --confirm, or --dry-run.",
+	  dead_change_options, 0, 1, dead_purge_command },
+	{ "pause", "PIPELINE [STAGE]", "no host begins jobs there any more, until resume",
+	  "What runs is finished; enqueue goes on. Holds on every host once it has said so.",
+	  none, 1, 2, pause_command },
+	{ "resume", "PIPELINE [STAGE]", "end a pause", "", none, 1, 2, resume_command },
 	{ "wait", "[PIPELINE]", "wait until no job is ready, running or deferred",
 	  "Shows progress on a terminal. Exit code 1 when dead letters are there at the end,\n"
 	  "or when the time is over.",

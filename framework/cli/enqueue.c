@@ -24,6 +24,7 @@ struct stream {
 	struct db *db;
 	const char *pipeline;
 	int16_t priority;
+	struct queue_enqueue_one one;
 	struct arena *arena; /* of the batch */
 	struct queue_message *messages;
 	size_t n;
@@ -79,13 +80,16 @@ enqueue_one(struct stream *s, const char *attributes, const char *body_path, str
 		st = file_read(strcmp(body_path, "-") == 0 ? "/dev/stdin" : body_path, BODY_MOST,
 		               &body, fault);
 	if (st == OK) {
-		s->messages[s->n++] = (struct queue_message){
+		const struct queue_message m = {
 			.attributes = attributes,
 			.attributes_len = strlen(attributes),
 			.body = body_path ? (body.data ? body.data : "") : NULL,
 			.body_len = body.len,
 		};
-		st = flush(s, fault);
+
+		st = queue_enqueue_one(s->db, s->pipeline, &m, &s->one, &s->first, fault);
+		s->last = s->first;
+		s->jobs = st == OK;
 	}
 	buf_done(&body);
 	return st;
@@ -254,6 +258,34 @@ report(const struct stream *s)
 		       s->last);
 }
 
+/* What one job may have, and many may not. */
+static int
+read_one(struct stream *s)
+{
+	static const char *const names[] = { "delay", "at", "key", "traceparent" };
+	struct cli *cli = s->cli;
+	bool many = cli_flag(cli, "lines") || cli_flag(cli, "folder");
+	struct fault fault = { 0 };
+	int64_t delay_ns = 0;
+
+	for (size_t i = 0; i < countof(names); i++)
+		if (many && cli_flag(cli, names[i]))
+			return cli_usage(cli, "--%s is for one job", names[i]);
+	if (cli_flag(cli, "delay") && cli_flag(cli, "at"))
+		return cli_usage(cli, "--delay or --at: only one of them");
+	if (cli_flag(cli, "delay") &&
+	    text_duration(cli_value(cli, "delay"), &delay_ns, &fault) != OK)
+		return cli_fail(&fault);
+	s->one = (struct queue_enqueue_one){
+		.priority = s->priority,
+		.delay_ms = delay_ns / MSEC,
+		.run_at = cli_value(cli, "at"),
+		.key = cli_value(cli, "key"),
+		.traceparent = cli_value(cli, "traceparent"),
+	};
+	return CLI_OK;
+}
+
 static int
 read_arguments(struct stream *s)
 {
@@ -270,7 +302,7 @@ read_arguments(struct stream *s)
 		return cli_fail(&fault);
 	s->pipeline = cli->argv[0];
 	s->priority = (int16_t)priority;
-	return CLI_OK;
+	return read_one(s);
 }
 
 int

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * job.c - penstock job show: one job, its messages and its failures.
+ * job.c - penstock job show, cancel, retry and output: one job, its messages and its failures.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/cli_priv.h"
@@ -114,4 +115,114 @@ job_show_command(struct cli *cli)
 	cli_table_free(a.outputs);
 	db_close(db);
 	return st == OK ? CLI_OK : cli_fail(&fault);
+}
+
+/* ---- changes ---- */
+
+int
+job_cancel_command(struct cli *cli)
+{
+	struct fault fault = { 0 };
+	struct db_args args;
+	struct db_result *r;
+	struct db *db;
+	int64_t id, cancelled = 0, running = 0;
+	int end;
+	enum status st;
+
+	if (text_int(cli->argv[0], 0, INT64_MAX, &id, &fault) != OK)
+		return cli_fail(&fault);
+	end = cli_open(cli, &db);
+	if (end != CLI_OK)
+		return end;
+	db_args_init(&args);
+	db_arg_int8(&args, id);
+	st = db_call(db, sql_job_cancel, &args, &r, &fault);
+	if (st == OK) {
+		cancelled = db_int(r, 0, 0);
+		running = db_int(r, 0, 1);
+		db_result_free(r);
+	}
+	db_close(db);
+	if (st != OK)
+		return cli_fail(&fault);
+	if (cli->json)
+		printf("{\"cancelled\": %" PRId64 ", \"running\": %" PRId64 "}\n", cancelled,
+		       running);
+	else if (cancelled)
+		puts("cancelled");
+	else if (running)
+		puts("running: it was asked to end");
+	if (cancelled || running)
+		return CLI_OK;
+	cli_say(cli, "job %" PRId64 " neither waits nor runs; hint: penstock job show %" PRId64, id,
+	        id);
+	return CLI_FOUND;
+}
+
+int
+job_retry_command(struct cli *cli)
+{
+	return cli_change_one(cli, sql_job_retry, "retried", "neither deferred nor dead");
+}
+
+/* ---- its message ---- */
+
+static int
+print_message(const struct cli *cli, const struct db_result *r)
+{
+	const void *bytes;
+	size_t len;
+
+	if (!cli_flag(cli, "body")) {
+		puts(db_text(r, 0, 0));
+		return CLI_OK;
+	}
+	if (db_null(r, 0, 1)) {
+		cli_say(cli, "it has no body");
+		return CLI_FOUND;
+	}
+	bytes = db_bytes(r, 0, 1, &len);
+	fwrite(bytes, 1, len, stdout);
+	return CLI_OK;
+}
+
+int
+job_output_command(struct cli *cli)
+{
+	const char *hop_text = cli_value(cli, "hop");
+	struct fault fault = { 0 };
+	struct db_args args;
+	struct db_result *r;
+	struct db *db;
+	int64_t id, hop = 0;
+	int end;
+
+	if (text_int(cli->argv[0], 0, INT64_MAX, &id, &fault) != OK ||
+	    (hop_text && text_int(hop_text, 0, INT16_MAX, &hop, &fault) != OK))
+		return cli_fail(&fault);
+	end = cli_open(cli, &db);
+	if (end != CLI_OK)
+		return end;
+	db_args_init(&args);
+	db_arg_int8(&args, id);
+	if (hop_text)
+		db_arg_int2(&args, (int16_t)hop);
+	else
+		db_arg_null(&args);
+	if (db_call(db, sql_job_output, &args, &r, &fault) != OK) {
+		db_close(db);
+		return cli_fail(&fault);
+	}
+	if (db_rows(r) > 0) {
+		end = print_message(cli, r);
+	} else {
+		cli_say(cli,
+		        "job %" PRId64 " has no message there; hint: penstock job show %" PRId64,
+		        id, id);
+		end = CLI_FOUND;
+	}
+	db_result_free(r);
+	db_close(db);
+	return end;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * status.c - penstock status, lanes, hosts and jobs: what is where.
+ * status.c - penstock status, lanes and hosts: what is where.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,8 @@
 static const struct cli_column lane_columns[] = {
 	{ "pipeline", CLI_TEXT }, { "stage", CLI_TEXT },     { "ready", CLI_COUNT },
 	{ "running", CLI_COUNT }, { "deferred", CLI_COUNT }, { "dead", CLI_COUNT },
-	{ "parcels", CLI_COUNT }, { "oldest", CLI_SECONDS }, { NULL, CLI_TEXT }
+	{ "parcels", CLI_COUNT }, { "oldest", CLI_SECONDS }, { "paused", CLI_YES },
+	{ NULL, CLI_TEXT }
 };
 static const struct cli_column host_columns[] = {
 	{ "id", CLI_NUMBER },     { "name", CLI_TEXT },    { "machine", CLI_TEXT },
@@ -29,11 +30,6 @@ static const struct cli_column reason_columns[] = {
 	{ "state", CLI_TEXT }, { "stage", CLI_TEXT },     { "code", CLI_TEXT },
 	{ "jobs", CLI_COUNT }, { "example", CLI_NUMBER }, { "message", CLI_TEXT },
 	{ NULL, CLI_TEXT }
-};
-static const struct cli_column job_columns[] = {
-	{ "id", CLI_NUMBER },   { "pipeline", CLI_TEXT },  { "stage", CLI_TEXT },
-	{ "state", CLI_TEXT },  { "attempt", CLI_NUMBER }, { "since", CLI_TIME },
-	{ "run_at", CLI_TIME }, { NULL, CLI_TEXT }
 };
 static const struct cli_column stage_columns[] = {
 	{ "pipeline", CLI_TEXT }, { "stage", CLI_TEXT },    { "release", CLI_TEXT },
@@ -70,45 +66,6 @@ hosts_command(struct cli *cli)
 	if (end != CLI_OK)
 		return end;
 	end = cli_show(cli, db, sql_hosts, NULL, host_columns);
-	db_close(db);
-	return end;
-}
-
-static bool
-is_state(const char *name)
-{
-	static const char *const states[] = { "ready",     "running",   "deferred", "dead",
-		                              "completed", "discarded", "cancelled" };
-
-	for (size_t i = 0; i < countof(states); i++)
-		if (strcmp(name, states[i]) == 0)
-			return true;
-	return false;
-}
-
-int
-jobs_command(struct cli *cli)
-{
-	const char *state = cli_value(cli, "state"), *limit = cli_value(cli, "limit");
-	struct fault fault = { 0 };
-	struct db_args args;
-	int64_t most = 50;
-	struct db *db;
-	int end;
-
-	if (state && !is_state(state))
-		return cli_usage(cli, "there is no state `%s`", state);
-	if (limit && text_int(limit, 1, INT32_MAX, &most, &fault) != OK)
-		return cli_fail(&fault);
-	end = cli_open(cli, &db);
-	if (end != CLI_OK)
-		return end;
-	db_args_init(&args);
-	db_arg_text(&args, cli_value(cli, "pipeline"));
-	db_arg_text(&args, cli_value(cli, "stage"));
-	db_arg_text(&args, state);
-	db_arg_int4(&args, (int32_t)most);
-	end = cli_show(cli, db, sql_jobs, &args, job_columns);
 	db_close(db);
 	return end;
 }

@@ -236,6 +236,19 @@ struct queue_message {
 enum status queue_enqueue(struct db *db, struct arena *arena, const char *pipeline,
                           const struct queue_message *messages, size_t n, int16_t priority,
                           int64_t *ret_first, int64_t *ret_last, struct fault *fault);
+/* What only one job at a time has. */
+struct queue_enqueue_one {
+	int16_t priority;
+	int64_t delay_ms;        /* 0: none */
+	const char *run_at;      /* as PostgreSQL reads it; NULL: none */
+	const char *key;         /* NULL: none; the id of its job is answered when there is one */
+	const char *traceparent; /* NULL: none */
+};
+/* The job exists when it answers OK; after AWAY and UNKNOWN it may exist. */
+enum status queue_enqueue_one(struct db *db, const char *pipeline,
+                              const struct queue_message *message,
+                              const struct queue_enqueue_one *how, int64_t *ret_id,
+                              struct fault *fault);
 /* The checks that queue_enqueue makes, for one message. */
 enum status queue_message_check(const struct queue_message *message, struct fault *fault);
 

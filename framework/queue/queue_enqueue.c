@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * queue_enqueue.c - many messages in one transaction, for the command line.
+ * queue_enqueue.c - one message, or many in one transaction, for the command line.
  *
  * Few go by penstock.enqueue_many(), in one round trip. For many, a role that
  * may write the tables reserves ids, copies the rows in binary and schedules
@@ -8,6 +8,7 @@
  */
 #include <endian.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "queue/queue_priv.h"
@@ -243,5 +244,33 @@ queue_enqueue(struct db *db, struct arena *arena, const char *pipeline,
 	              : by_function(&b, ret_first, ret_last, fault);
 	if (st == UNKNOWN)
 		fault_hint(fault, "They may have been enqueued: look before you send them again.");
+	return st;
+}
+
+enum status
+queue_enqueue_one(struct db *db, const char *pipeline, const struct queue_message *message,
+                  const struct queue_enqueue_one *how, int64_t *ret_id, struct fault *fault)
+{
+	enum status st = queue_message_check(message, fault);
+	struct db_args args;
+	char *attributes;
+
+	if (st != OK)
+		return st;
+	attributes = mem_dupn(message->attributes, message->attributes_len);
+	db_args_init(&args);
+	db_arg_text(&args, pipeline);
+	db_arg_text(&args, attributes);
+	db_arg_bytes(&args, message->body, message->body_len);
+	db_arg_int4(&args, how->priority);
+	if (how->delay_ms > 0)
+		db_arg_int8(&args, how->delay_ms);
+	else
+		db_arg_null(&args);
+	db_arg_text(&args, how->run_at);
+	db_arg_text(&args, how->key);
+	db_arg_text(&args, how->traceparent);
+	st = queue_number(db, sql_enqueue_one, &args, ret_id, fault);
+	free(attributes);
 	return st;
 }

@@ -20,6 +20,8 @@ grant execute on function penstock.cancel(bigint[]) to penstock_enqueue;
 -- penstock enqueue asks where the jobs go before it chooses its road; the hint of PS003 says no less
 grant execute on function penstock.find_pipeline(text) to penstock_enqueue;
 grant execute on function penstock.job_state(bigint) to penstock_enqueue, penstock_read, penstock_read_payload;
+grant execute on function penstock.has_attribute(bigint, text, text), penstock.find_jobs(text, text, text, text, text),
+	penstock.find_dead(text, text, text, timestamptz, timestamptz, text, text) to penstock_read, penstock_read_payload;
 grant execute on function penstock.verify() to penstock_read, penstock_read_payload;
 
 alter view penstock.lanes owner to penstock_owner;
@@ -29,5 +31,5 @@ grant select on penstock.lanes, penstock.hosts, penstock.jobs to penstock_read, 
 
 grant select, insert, update, delete on all tables in schema penstock to penstock_host, penstock_admin;
 grant usage, select, update on all sequences in schema penstock to penstock_host, penstock_admin;
-grant select on penstock.pipeline, penstock.lane, penstock.failure, penstock.migration to penstock_read, penstock_read_payload;
+grant select on penstock.pipeline, penstock.lane, penstock.dead, penstock.failure, penstock.migration to penstock_read, penstock_read_payload;
 grant select on penstock.job, penstock.output to penstock_read_payload;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* slow.c - takes its time for each job: sleeps, or keeps the processor busy. */
+/* slow.c - takes its time for each job: sleeps, keeps the processor busy, or waits to be cancelled.
+ */
 #include <penstock.h>
 
 #include <time.h>
@@ -16,6 +17,11 @@ slow(struct ps_call *call, const struct ps_message *in, struct ps_message *out)
 	volatile uint64_t x = 1;
 
 	(void)out;
+	while (ps_get_bool(call, in, "until_cancelled", false)) {
+		if (ps_cancelled(call, ps_this(call)))
+			return ps_retry(call, ps_this(call), 0, "STOPPED", "it was asked to stop");
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	}
 	if (ms > 0)
 		nanosleep(&t, NULL);
 	for (int64_t i = 0; i < opt->spin; i++)

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * cli_change.c - commands that change jobs: filters, --dry-run and --confirm, what was done.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli_priv.h"
+
+int
+cli_limit(struct cli *cli, int32_t *ret_most)
+{
+	const char *limit = cli_value(cli, "limit");
+	struct fault fault = { 0 };
+	int64_t most = 50;
+
+	if (limit && text_int(limit, 1, INT32_MAX, &most, &fault) != OK)
+		return cli_fail(&fault);
+	*ret_most = (int32_t)most;
+	return CLI_OK;
+}
+
+int
+cli_arg_pair(struct cli *cli, const char *option, struct db_args *args)
+{
+	const char *pair = cli_value(cli, option), *equals = pair ? strchr(pair, '=') : NULL;
+
+	if (pair && (!equals || equals == pair))
+		return cli_usage(cli, "--%s %s: it must be NAME=VALUE", option, pair);
+	free(cli->pair_name);
+	cli->pair_name = pair ? mem_dupn(pair, (size_t)(equals - pair)) : NULL;
+	db_arg_text(args, cli->pair_name);
+	db_arg_text(args, pair ? equals + 1 : NULL);
+	return CLI_OK;
+}
+
+static int
+call(struct cli *cli, const char *sql, const struct db_args *args, struct db_result **ret)
+{
+	struct fault fault = { 0 };
+	struct db *db;
+	int end = cli_open(cli, &db);
+
+	if (end != CLI_OK)
+		return end;
+	if (db_call(db, sql, args, ret, &fault) != OK)
+		end = cli_fail(&fault);
+	db_close(db);
+	return end;
+}
+
+static void
+print(const struct cli *cli, const struct cli_column *columns, const struct db_result *r)
+{
+	struct cli_table *t = cli_table_new(columns);
+
+	cli_table_result(t, r);
+	if (cli->json)
+		cli_table_print(t, cli);
+	else
+		cli_table_fields(t);
+	cli_table_free(t);
+}
+
+int
+cli_change(struct cli *cli, const char *sql, const struct db_args *filter,
+           const struct cli_column *columns)
+{
+	static const struct cli_column jobs_only[] = { { "jobs", CLI_COUNT }, { NULL, CLI_TEXT } };
+	bool confirmed = cli_flag(cli, "confirm"), dry = cli_flag(cli, "dry-run");
+	struct db_args args = *filter;
+	struct db_result *r;
+	int end;
+
+	if (confirmed && dry)
+		return cli_usage(cli, "--confirm or --dry-run: only one of them");
+	db_arg_bool(&args, !confirmed);
+	end = call(cli, sql, &args, &r);
+	if (end != CLI_OK)
+		return end;
+	print(cli, confirmed ? columns : jobs_only, r);
+	db_result_free(r);
+	if (confirmed || dry)
+		return CLI_OK;
+	cli_say(cli, "nothing was done: that many are meant; hint: say --confirm to do it");
+	return CLI_WRONG;
+}
+
+int
+cli_change_one(struct cli *cli, const char *sql, const char *done, const char *not_done)
+{
+	const struct cli_column columns[] = { { done, CLI_COUNT }, { NULL, CLI_TEXT } };
+	struct fault fault = { 0 };
+	struct db_args args;
+	struct db_result *r;
+	int64_t id, n = 0;
+	int end;
+
+	if (text_int(cli->argv[0], 0, INT64_MAX, &id, &fault) != OK)
+		return cli_fail(&fault);
+	db_args_init(&args);
+	db_arg_int8(&args, id);
+	end = call(cli, sql, &args, &r);
+	if (end != CLI_OK)
+		return end;
+	n = db_int(r, 0, 0);
+	if (n > 0 || cli->json)
+		print(cli, columns, r);
+	db_result_free(r);
+	if (n > 0)
+		return CLI_OK;
+	cli_say(cli, "job %" PRId64 " is %s; hint: penstock job show %" PRId64, id, not_done, id);
+	return CLI_FOUND;
+}
