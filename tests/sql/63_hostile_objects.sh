@@ -82,12 +82,45 @@ statement queue_pack '1, 5000'
 statement queue_make_blocks
 for what in jobs lanes hosts ended remaining reasons; do
 	case $what in
-	jobs) statement $what 'null, null, null, 100' ;;
+	jobs) statement $what "'p', 'a', null, 'x', 'y', 100" ;;
 	lanes | ended | remaining) statement $what "'p'" ;;
 	reasons) statement $what 'null, 10' ;;
 	*) statement $what ;;
 	esac
 done
+statement enqueue_one "'p', '{}', '\\x00', 3, 60000, null, 'key', 'trace'"
+statement enqueue_one "'p', '{}', null, 3, null, '2999-01-01', null, null"
+statement lane_pause "'p', null"
+statement queue_watch "'{1,2}'"
+statement lane_resume "'p', 'a'"
+statement lane_resume "'p', null"
+grep -q '^1' "$work/statement" || { echo 'lane_resume: nothing'; failed=1; }
+later=$(run_sql -c 'set search_path = pg_catalog' -c 'select lower(jobs) from penstock.deferred order by id limit 1')
+statement job_retry "$later"
+grep -q '^1' "$work/statement" || { echo 'job_retry: nothing'; failed=1; }
+statement queue_claim "$(token 5), 1, 1, 5, 1000000, 100, '{0}', '{1}'"
+running=$(run_sql -c 'set search_path = pg_catalog' -c "select lower(jobs) from penstock.lease where token = $(token 5)")
+statement job_cancel "$running"
+statement job_output '1, 0::smallint'
+held=$(run_sql -c 'set search_path = pg_catalog' -c "select jobs from penstock.lease where token = $(token 5)")
+statement queue_settle "$(token 5), '{0}', '{2}', '{0}', '{1}', '{0}', '{0}', '{0}', '{0}', array['$held']::int8multirange[],
+	'{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}'"
+statement dead_list "'p', 'a', null, null, null, 'x', 'y', 10"
+statement dead_purge "null, null, null, null, null, 'x', 'y', false"
+statement dead_purge "null, null, 'X', '2000-01-01', '2999-01-01', null, null, true"
+grep -q '^[1-9]' "$work/statement" || { echo 'dead_purge: nothing is meant'; failed=1; }
+statement dead_replay "'p', 'b', null, null, null, null, null, false"
+statement dead_replay "'p', null, null, null, null, null, null, false"
+statement dead_replay_one 7
+statement dead_purge_one 7
+statement jobs_retry "'p', 'a', 'deferred', null, null, false"
+statement jobs_cancel "'p', 'a', 'ready', null, null, false"
+statement queue_watch "'{1,2}'"
+statement queue_forget_keys 10
+statement queue_close_block 0
+grep -q '^1' "$work/statement" || { echo 'queue_close_block: not closed'; failed=1; }
+statement queue_make_blocks
+statement queue_drop_block 1
 statement job_show 1
 statement job_outputs 1
 statement job_failures 7

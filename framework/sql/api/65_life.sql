@@ -45,7 +45,7 @@ end $$;
 
 create or replace function penstock.as_set(p_ids bigint[]) returns int8multirange
 language sql immutable parallel safe as
-'select coalesce(range_agg(int8range(id, id + 1)), ''{}'') from unnest(p_ids) as id';
+'select coalesce(pg_catalog.range_agg(pg_catalog.int8range(id, id + 1)), ''{}'') from pg_catalog.unnest(p_ids) as id';
 
 -- Ends jobs as cancelled: at once where they wait, at the end of the stage that they are in where they run (which is told, see
 -- ps_cancelled()). A running job that completes by then is completed. Jobs that have ended, and dead letters, stay as they are.

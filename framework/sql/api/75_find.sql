@@ -10,7 +10,7 @@ end $$;
 
 create or replace function penstock.find_jobs(p_pipeline text, p_stage text, p_state text, p_name text, p_value text)
 returns table (id bigint, pipeline text, stage text, state text, attempt smallint, since timestamptz, run_at timestamptz)
-language sql stable as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
 	select j.id, j.pipeline, j.stage, j.state, j.attempt, j.since, j.run_at from penstock.jobs j
 	where (p_pipeline is null or j.pipeline = p_pipeline) and (p_stage is null or j.stage = p_stage)
 	  and (p_state is null or j.state = p_state) and penstock.has_attribute(j.id, p_name, p_value)
@@ -20,7 +20,7 @@ $$;
 create or replace function penstock.find_dead(p_pipeline text, p_stage text, p_code text, p_since timestamptz, p_until timestamptz,
                                               p_name text, p_value text)
 returns table (id bigint, pipeline text, stage text, at timestamptz, attempts smallint, code text, message text)
-language sql stable as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
 	select g.id, p.name, l.stage, d.at, d.attempt, f.code, f.message
 	from penstock.dead d
 	join penstock.lane l on l.id = d.lane
