@@ -597,14 +597,17 @@ ps_idempotency_key(struct ps_call *call, const struct ps_job *job)
 	return call->host->idempotency_key(call, job);
 }
 
-/* True when the job was cancelled or the host must stop: give up early with PS_RETRY. [call] */
+/* True when the job was cancelled, its time is over, or the host must stop: give up early with
+ * PS_RETRY. [call] */
 static inline bool
 ps_cancelled(struct ps_call *call, const struct ps_job *job)
 {
 	return call->host->cancelled(call, job);
 }
 
-/* Milliseconds until the stage's timeout ends this call; INT64_MAX without one. [call] */
+/* Milliseconds until the stage's timeout, which counts for one job in the each() form and for the
+ * call in the other; INT64_MAX without one. A stage that stays for as long again, and a second
+ * more, costs its process, and the job an attempt. [call] */
 static inline int64_t
 ps_remaining_ms(struct ps_call *call)
 {

@@ -135,7 +135,6 @@ run_call(struct trial *t, struct stage_job **jobs, size_t n)
 		.release = t->release,
 		.arena = t->arena,
 		.hooks = &none,
-		.deadline = INT64_MAX,
 		.jobs = jobs,
 		.n = n,
 		.completions = t->completions,

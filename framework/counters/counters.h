@@ -79,12 +79,13 @@ struct recorder_line {
 	uint64_t call; /* 0: not inside a plugin */
 	uint8_t lease[16];
 	int32_t lane;
-	uint32_t slot;      /* index of its counter_slot: names stage and release */
-	int64_t job;        /* each() form: the job at hand; else the first of the call */
-	int64_t entered_at; /* mono, ns */
-	uint32_t n;         /* jobs of the call */
-	uint32_t exact;     /* 1: `job` is the one being worked on */
-	uint32_t crashed;   /* signal that this worker's thread met in the plugin; 0: none */
+	uint32_t slot;        /* index of its counter_slot: names stage and release */
+	int64_t job;          /* each() form: the job at hand; else the first of the call */
+	int64_t entered_at;   /* mono, ns */
+	uint32_t n;           /* jobs of the call */
+	uint32_t exact;       /* 1: `job` is the one being worked on */
+	uint32_t crashed;     /* signal that this worker's thread met in the plugin; 0: none */
+#define RECORDER_TIMEOUT 1000 /* no signal: the process ended itself over this call */
 } __attribute__((aligned(64)));
 
 enum host_counter {

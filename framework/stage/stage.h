@@ -137,7 +137,7 @@ struct stage_call {
 	struct recorder_line *line; /* NULL: not recorded */
 	const uint8_t *lease;       /* 16 bytes, for the recorder; NULL */
 	int32_t lane;
-	int64_t deadline; /* mono ns; INT64_MAX: none */
+	int64_t timeout_ns; /* each() form: of one job, else of the call; 0: none */
 	struct stage_job **jobs;
 	size_t n;
 	struct stage_completions *completions; /* where LATER results go; NULL: LATER is refused */

@@ -42,6 +42,14 @@ prepare_job(struct stage_job *job, struct ps_job *lent, struct running *running)
 }
 
 static void
+set_deadline(struct running *running, int64_t now)
+{
+	int64_t timeout = running->call->timeout_ns;
+
+	running->deadline = timeout ? now + timeout : INT64_MAX;
+}
+
+static void
 prepare(struct running *running)
 {
 	struct stage_call *call = running->call;
@@ -109,6 +117,8 @@ run_one(struct running *running, uint32_t i)
 	uint32_t outcome;
 
 	running->ps.current = i;
+	if (i > 0 && running->call->timeout_ns)
+		set_deadline(running, clock_mono());
 	if (line)
 		__atomic_store_n(&line->job, job->id, __ATOMIC_RELAXED);
 	outcome = (uint32_t)running->call->release->d.each(&running->ps, job->in, job->out);
@@ -391,6 +401,7 @@ stage_call_run(struct stage_call *call)
 	if (call->slot)
 		meter_read(&before);
 	running.began = clock_mono();
+	set_deadline(&running, running.began);
 	record(&running, running.began);
 
 	seen = call->n;

@@ -362,8 +362,11 @@ host_idempotency_key(struct ps_call *call, const struct ps_job *job)
 static bool
 host_cancelled(struct ps_call *call, const struct ps_job *job)
 {
-	const struct stage_hooks *hooks = running_of(call)->call->hooks;
+	const struct running *running = running_of(call);
+	const struct stage_hooks *hooks = running->call->hooks;
 
+	if (running->deadline != INT64_MAX && clock_mono() >= running->deadline)
+		return true;
 	if (!hooks)
 		return false;
 	return (hooks->stopping && hooks->stopping(hooks->data)) ||
@@ -373,7 +376,7 @@ host_cancelled(struct ps_call *call, const struct ps_job *job)
 static int64_t
 host_remaining_ms(struct ps_call *call)
 {
-	int64_t deadline = running_of(call)->call->deadline, left;
+	int64_t deadline = running_of(call)->deadline, left;
 
 	if (deadline == INT64_MAX)
 		return INT64_MAX;

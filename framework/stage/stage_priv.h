@@ -132,6 +132,7 @@ struct running {
 	struct release_worker *worker;
 	struct ps_call ps;
 	int64_t began;    /* mono ns */
+	int64_t deadline; /* mono ns; INT64_MAX: none */
 	int64_t db_since; /* first use of a lent connection; 0: none */
 	int code;         /* that process() returned */
 	uint64_t bytes_in, bytes_out;

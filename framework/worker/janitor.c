@@ -43,6 +43,7 @@ struct janitor {
 	struct uuid boot;
 	/* mono: next time */
 	int64_t beat_at, watch_at, reap_at, wake_at, pack_at, blocks_at, retire_at;
+	struct watched_call *calls; /* one for each worker */
 	struct watch *watches;
 	size_t n_watches;
 	bool bell;
@@ -123,9 +124,14 @@ register_host(struct janitor *j, int64_t former, struct fault *fault)
 static enum status
 tell_blame(struct janitor *j, const struct crash_blame *b, struct fault *fault)
 {
-	char *message = mem_printf("the host process died in this job: signal %d (%s)", b->signo,
-	                           strsignal(b->signo));
-	enum status st = queue_blame(j->db, &b->lease, b->job, b->lane, "CRASHED", message, fault);
+	bool timeout = b->signo == RECORDER_TIMEOUT;
+	char *message = timeout
+	                    ? mem_dup("the stage was far beyond its timeout in this job, and its "
+	                              "process was ended")
+	                    : mem_printf("the host process died in this job: signal %d (%s)",
+	                                 b->signo, strsignal(b->signo));
+	enum status st = queue_blame(j->db, &b->lease, b->job, b->lane,
+	                             timeout ? "TIMEOUT" : "CRASHED", message, fault);
 
 	free(message);
 	return st == NOT_FOUND ? OK : st; /* another host was faster */
@@ -205,6 +211,8 @@ janitor_open(struct pool *pool, struct fault *fault)
 	enum status st;
 
 	j->pool = pool;
+	j->calls = mem_array(NULL, pool->n_workers, sizeof(*j->calls));
+	memset(j->calls, 0, pool->n_workers * sizeof(*j->calls));
 	pool->janitor = j;
 	st = arena_create(&j->arena, (size_t)(64 * MiB), fault);
 	return st == OK ? connect_first(j, fault) : st;
@@ -542,6 +550,7 @@ janitor_run(struct pool *pool, struct fault *fault)
 	while (atomic_load(&pool->n_running) > 0) {
 		if (!atomic_load(&pool->stopping) && told_to_stop(pool))
 			begin_drain(pool);
+		watchdog_look(pool, j->calls);
 		if (away) {
 			away = !recover(j);
 			continue;
@@ -572,6 +581,7 @@ janitor_close(struct pool *pool)
 		*pool->options->host_id = 0;
 	db_close(j->db);
 	arena_destroy(j->arena);
+	free(j->calls);
 	free(j->watches);
 	free(j);
 	pool->janitor = NULL;

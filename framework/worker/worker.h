@@ -31,7 +31,7 @@ struct crash_blame {
 	struct uuid lease;
 	int64_t job;
 	int32_t lane; /* of the stage */
-	int signo;
+	int signo;    /* or RECORDER_TIMEOUT */
 };
 #define CRASH_BLAMES 64
 struct crash_blames {

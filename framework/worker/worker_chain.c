@@ -205,8 +205,7 @@ call_stage(struct chain *c, const struct lane *lane, struct stage_job **jobs, si
 		.line = &c->pool->segment->recorder[w->line],
 		.lease = c->lease->token.bytes,
 		.lane = lane->id,
-		.deadline = lane->conf->timeout_ns ? clock_mono() + lane->conf->timeout_ns
-		                                   : INT64_MAX,
+		.timeout_ns = lane->conf->timeout_ns,
 		.jobs = jobs,
 		.n = n,
 		.completions = w->completions,

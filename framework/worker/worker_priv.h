@@ -241,6 +241,18 @@ void crash_unblock(sigset_t *set);
 void crash_watch_thread(struct recorder_line *line);
 void crash_unwatch_thread(void);
 
+/* ---- watchdog.c ---- */
+
+/* What a worker was last seen in. */
+struct watched_call {
+	uint64_t call;
+	int64_t job;
+	int64_t since; /* mono */
+};
+/* Looks at every worker's recorder line; `watched` has one element for each. Does not return when a
+ * stage is far beyond its timeout. [janitor] */
+void watchdog_look(struct pool *pool, struct watched_call *watched);
+
 /* ---- janitor.c ---- */
 
 enum status janitor_open(struct pool *pool, struct fault *fault); /* connects, checks, registers */

@@ -4,6 +4,7 @@
 # Backlogs of 200 MB: what a host needs follows from the size of its leases, not from what waits.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
+not_sanitized "they need memory of their own"
 
 configure 'workers = 2;' 'lease_bytes = "2MiB";'
 pipeline bulk 'name = "a"; plugin = "echo";' 'name = "b"; plugin = "echo"; durable = true;'

@@ -5,6 +5,7 @@
 # letters, and all others are done, each once.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
+not_sanitized "they have handlers of their own for crashes"
 
 configure
 pipeline risky 'name = "before"; plugin = "echo";' 'name = "risk"; plugin = "crash"; max_attempts = 9;' \

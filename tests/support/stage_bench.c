@@ -139,7 +139,6 @@ bench_run(struct bench *bench, struct stage_job **jobs, size_t n)
 		.line = bench->line,
 		.lease = (const uint8_t *)"0123456789abcdef",
 		.lane = 7,
-		.deadline = INT64_MAX,
 		.jobs = jobs,
 		.n = n,
 		.completions = bench->completions,

@@ -19,7 +19,9 @@ slow(struct ps_call *call, const struct ps_message *in, struct ps_message *out)
 	(void)out;
 	while (ps_get_bool(call, in, "until_cancelled", false)) {
 		if (ps_cancelled(call, ps_this(call)))
-			return ps_retry(call, ps_this(call), 0, "STOPPED", "it was asked to stop");
+			return ps_retry(call, ps_this(call), 0,
+			                ps_remaining_ms(call) > 0 ? "STOPPED" : "LATE",
+			                "it was asked to stop");
 		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 	}
 	if (ms > 0)
