@@ -133,7 +133,15 @@ transactional(const struct lane *lane)
 	return release_descriptor(lane->release)->flags & PS_FLAG_TRANSACTIONAL;
 }
 
-/* May a job that is done with `from` go on to stage `next` under the same lease? */
+static bool
+may_promise(const struct lane *lane)
+{
+	return release_descriptor(lane->release)->max_in_flight > 0;
+}
+
+/* May a job that is done with `from` go on to stage `next` under the same lease? Not to one that
+ * may promise it: what it was made into would be in the arena alone, and that ends with the
+ * lease. */
 static bool
 fuses(const struct chain *c, const struct lane *from, size_t next)
 {
@@ -141,6 +149,8 @@ fuses(const struct chain *c, const struct lane *from, size_t next)
 
 	if (to->conf->durable || next <= from->stage || atomic_load(&c->pool->stopping) ||
 	    atomic_load(&to->paused))
+		return false;
+	if (may_promise(to))
 		return false;
 	return !transactional(from) || transactional(to);
 }

@@ -13,6 +13,7 @@ pipeline life 'name = "a"; plugin = "echo";' \
 pipeline ledger 'name = "insert"; plugin = "insert"; max_attempts = 2; backoff = "10ms";'
 pipeline durable 'name = "a"; plugin = "echo";' \
 	'name = "b"; plugin = "outcome"; durable = true; max_attempts = 2; backoff = "10ms";'
+pipeline promise 'name = "a"; plugin = "echo";' 'name = "b"; plugin = "later"; timeout = "200ms"; options = { when = "never"; };'
 start_database
 sql 'create table effect (job bigint primary key); grant insert on effect to penstock_host'
 start_host one
@@ -57,6 +58,16 @@ id=$(job durable '{"do": "retry"}')
 ok 'a stage after a durable border fails for good' wait_for 20 state_is "$id" dead
 is 'the stage before it ran once' 1 "$(sql "select attributes->>'saw_attempt' from penstock.output where job = $id and hop = 1")"
 is 'it failed twice at its own stage' 'b b' "$(sql "select string_agg(l.stage, ' ') from penstock.failure f join penstock.lane l on l.id = f.lane where f.job = $id")"
+
+# ---- a promise that is not kept
+
+id=$("$penstock" enqueue promise)
+ok 'what came before a promise is not lost when it is given up' wait_for 20 \
+	sql_is "select count(*) from penstock.output where job = $id and attributes->>'saw_job' = '$id'" 1
+ok 'nor charged' sql_is "select count(*) from penstock.failure where job = $id" 0
+ok 'and the next try begins with it' wait_for 20 sql_is "select input_hop from penstock.job_state($id)" 1
+"$penstock" job cancel "$id" > /dev/null
+ok 'a promise is taken back when its job is cancelled' wait_for 20 state_is "$id" cancelled
 
 ok 'the queue is in order' "$penstock" verify
 ok 'the host drains' stop_host "$host"
