@@ -69,8 +69,16 @@ struct config_stage {
 	int line;
 };
 
+/* Which messages that stages made are kept besides those that the queue needs itself. */
+enum config_outputs {
+	OUTPUTS_LAST, /* what a completed job was made into */
+	OUTPUTS_ALL,  /* also what each fused stage made */
+	OUTPUTS_NONE
+};
+
 struct config_pipeline {
 	char *name;
+	enum config_outputs outputs;
 	struct config_stage *stages;
 	size_t n_stages;
 	char *file;

@@ -11,7 +11,8 @@
 #define NAME_MOST 63
 #define ATTEMPTS_MOST 1000
 
-static const char *const pipeline_keys[] = { "name", "stages" };
+static const char *const pipeline_keys[] = { "name", "outputs", "stages" };
+static const char *const outputs_names[] = { "last", "all", "none" };
 static const char *const stage_keys[] = { "name",    "plugin",  "durable",     "max_attempts",
 	                                  "timeout", "backoff", "backoff_max", "max_lease",
 	                                  "options", "routes" };
@@ -130,6 +131,20 @@ read_bool(const config_setting_t *group, const char *key, const struct place *at
 		config_problem(at->problems, at->file, line_of(setting), "%s must be true or false",
 		               key);
 	return config_setting_get_bool(setting);
+}
+
+static enum config_outputs
+read_outputs(const config_setting_t *group, const struct place *at)
+{
+	const config_setting_t *setting = config_setting_get_member(group, "outputs");
+	const char *text = setting ? config_setting_get_string(setting) : "last";
+
+	for (size_t i = 0; text && i < countof(outputs_names); i++)
+		if (strcmp(text, outputs_names[i]) == 0)
+			return (enum config_outputs)i;
+	config_problem(at->problems, at->file, line_of(setting),
+	               "outputs must be \"last\", \"all\" or \"none\"");
+	return OUTPUTS_LAST;
 }
 
 /* ---- options ---- */
@@ -282,6 +297,7 @@ config_add_pipeline(struct config *config, const config_setting_t *setting, cons
 	*p = (struct config_pipeline){ .file = mem_dup(file), .line = line_of(setting) };
 	check_keys(setting, "pipeline", pipeline_keys, countof(pipeline_keys), &at);
 	p->name = read_name(setting, "name", NULL, &at);
+	p->outputs = read_outputs(setting, &at);
 	stages = config_setting_get_member(setting, "stages");
 	if (!stages || !config_setting_is_list(stages) || config_setting_length(stages) == 0) {
 		config_problem(problems, file, p->line,

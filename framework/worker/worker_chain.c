@@ -85,35 +85,79 @@ begin_chain(struct chain *c)
 	}
 }
 
+/* A body that the stages passed on unread is fetched before the message is stored elsewhere. */
+static enum status
+whole_message(struct chain *c, struct work *work)
+{
+	struct stage_job *job = &work->job;
+	struct fault fault = { 0 };
+
+	if (!job->body_absent)
+		return OK;
+	if (queue_body(c->worker->db, c->arena, job->ps.id, work->at.input_hop, &job->in.body,
+	               &job->in.body_len, &fault) != OK) {
+		log_fault(LOG_WARNING, "cannot fetch a body to pass it on", &fault);
+		return STOPPED;
+	}
+	job->body_absent = false;
+	return OK;
+}
+
+static bool
+worth_keeping(const struct chain *c, const struct work *work, const struct verdict *v)
+{
+	if (!work->changed || v->kind == SETTLE_DISCARDED)
+		return false;
+	return v->kind != SETTLE_COMPLETED || c->pipeline->conf->outputs != OUTPUTS_NONE;
+}
+
 /* The message that the verdict keeps: what the stage left when the job goes on, what it was given
  * when the job stays. Unchanged since it was last stored: nothing is written. */
 static enum status
 keep_message(struct chain *c, struct work *work, struct verdict *v)
 {
-	struct stage_job *job = &work->job;
-	struct ps_message *m = &job->in;
-	struct fault fault = { 0 };
-	enum status st;
+	const struct ps_message *m = &work->job.in;
 
-	v->job = job->ps.id;
+	v->job = work->job.ps.id;
 	v->bytes = (int64_t)(m->attributes_len + m->body_len);
-	if (!work->changed || v->kind == SETTLE_DISCARDED)
+	if (!worth_keeping(c, work, v))
 		return OK;
-	if (job->body_absent) {
-		st = queue_body(c->worker->db, c->arena, job->ps.id, work->at.input_hop, &m->body,
-		                &m->body_len, &fault);
-		if (st != OK) {
-			log_fault(LOG_WARNING, "cannot fetch a body to pass it on", &fault);
-			return STOPPED;
-		}
-		job->body_absent = false;
-	}
+	if (whole_message(c, work) != OK)
+		return STOPPED;
 	v->output = true;
 	v->input_hop = v->hop;
 	v->attributes = m->attributes;
 	v->attributes_len = m->attributes_len;
 	v->body = m->body;
 	v->body_len = m->body_len;
+	return OK;
+}
+
+/* Where all outputs are kept: what a stage made of a job that goes on to the next one under the
+ * same lease. It is stored with the settlement, and is then the job's message. */
+static enum status
+keep_step(struct chain *c, struct work *work)
+{
+	const struct ps_message *m = &work->job.in;
+	struct worker *w = c->worker;
+
+	if (c->pipeline->conf->outputs != OUTPUTS_ALL || !work->changed)
+		return OK;
+	if (whole_message(c, work) != OK)
+		return STOPPED;
+	if (!w->kept)
+		w->kept = arena_alloc(c->arena,
+		                      c->lease->n * c->pipeline->conf->n_stages * sizeof(*w->kept));
+	work->at.input_hop = (int16_t)(work->at.hop + 1);
+	work->changed = false;
+	w->kept[w->n_kept++] = (struct settle_output){
+		.job = work->job.ps.id,
+		.hop = work->at.input_hop,
+		.attributes = m->attributes,
+		.attributes_len = m->attributes_len,
+		.body = m->body,
+		.body_len = m->body_len,
+	};
 	return OK;
 }
 
@@ -196,6 +240,8 @@ after_stage(struct chain *c, struct work *work)
 		verdict_forward(c->pool, &work->at, next, &v);
 		return leave_chain(c, work, v);
 	}
+	if (keep_step(c, work) != OK)
+		return STOPPED;
 	work->at.stage = next;
 	work->at.hop++;
 	work->at.attempt = 1;
@@ -275,6 +321,8 @@ chain_run(struct worker *worker, struct lease *lease, struct verdict **ret_verdi
 	int64_t began = clock_mono();
 	enum status st = OK;
 
+	worker->kept = NULL;
+	worker->n_kept = 0;
 	begin_chain(&c);
 	pool_state(worker, WORKER_IN_STAGE);
 	for (size_t s = first->stage; s < c.pipeline->conf->n_stages && st == OK; s++)

@@ -72,6 +72,8 @@ struct worker {
 	struct stage_hooks hooks;
 	const struct lane *lease_lane; /* of the lease at hand, with where its jobs began */
 	struct position lease_at;
+	struct settle_output *kept; /* of the lease at hand: what fused stages made, to be kept */
+	size_t n_kept;
 	bool in_transaction; /* of the lease at hand */
 	bool in_savepoint;
 	bool lost; /* the connection died under the lease at hand */

@@ -42,6 +42,24 @@ settle_reconnect(struct worker *w)
 	return db_reconnect(w->db, &fault) == OK; /* one last try, to hand back */
 }
 
+/* What fused stages made goes with the settlement of the chain; not with one that hands the jobs
+ * back instead. */
+static void
+add_kept(struct worker *w, struct settle *settle)
+{
+	struct settle_output *all;
+
+	if (w->n_kept == 0)
+		return;
+	all = arena_alloc(w->arena[0], (settle->n_outputs + w->n_kept) * sizeof(*all));
+	memcpy(all, settle->outputs, settle->n_outputs * sizeof(*all));
+	memcpy(all + settle->n_outputs, w->kept, w->n_kept * sizeof(*all));
+	settle->outputs = all;
+	settle->n_outputs += w->n_kept;
+	w->n_kept = 0;
+	w->kept = NULL;
+}
+
 static void
 settled_ok(struct ending *e)
 {
@@ -214,6 +232,7 @@ settle_turn(struct worker *w, const struct uuid *token, struct verdict *verdicts
 	*ret_lease = NULL;
 	if (token && n > 0) {
 		verdict_settle(verdicts, n, w->arena[0], &e.settle);
+		add_kept(w, &e.settle);
 		turn.token = token;
 		turn.settle = &e.settle;
 	}

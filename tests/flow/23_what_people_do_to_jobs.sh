@@ -9,6 +9,10 @@ configure 'workers = 2;'
 pipeline slow 'name = "work"; plugin = "slow"; options = { sleep = "0ms"; };' 'name = "last"; plugin = "echo";'
 pipeline steps 'name = "first"; plugin = "echo";' 'name = "second"; plugin = "outcome"; max_attempts = 1;'
 pipeline calls 'name = "call"; plugin = "later"; timeout = "1h"; options = { when = "never"; };'
+for keep in last all none; do
+	pipeline "$keep" 'name = "a"; plugin = "echo";' 'name = "b"; plugin = "echo";' 'name = "c"; plugin = "echo";'
+	sed -i "s/name = \"$keep\";/name = \"$keep\"; outputs = \"$keep\";/" "$work/pipelines.d/$keep.conf"
+done
 start_database
 start_host one
 state_is() { sql_is "select state from penstock.job_state($1)" "$2"; }
@@ -93,6 +97,18 @@ is 'given up' 2 "$("$penstock" dead purge --code OTHER --confirm --json | grep -
 ok 'one stays' wait_for 10 sql_is "select sum(dead) from penstock.lanes where pipeline = 'steps'" 1
 is 'jobs retry replays it as well' 1 "$("$penstock" jobs retry -p steps --state dead --confirm --json | grep -o '"replayed": [0-9]*' | grep -o '[0-9]*')"
 ok 'it dies again' wait_for 10 sql_is "select count(*) from penstock.failure where job = $bad" $((before + 2))
+
+# ---- what is kept of a job
+
+for keep in last all none; do "$penstock" enqueue "$keep" '{"number": 8}' > "$work/$keep.id"; done
+for keep in last all none; do ok "a job of $keep ends" wait_for 10 state_is "$(cat "$work/$keep.id")" completed; done
+hops() { sql "select coalesce(string_agg(hop::text, ' ' order by hop), '') from penstock.output where job = $(cat "$work/$1.id")"; }
+is 'the last message is kept' 3 "$(hops last)"
+is 'or that of every stage' '1 2 3' "$(hops all)"
+is 'or none' '' "$(hops none)"
+ok 'job output has the last' says '"saw_half"' "$penstock" job output "$(cat "$work/all.id")"
+ok 'and each before' says '"saw_half"' "$penstock" job output "$(cat "$work/all.id")" --hop 1
+ok 'as it was enqueued where none is kept' says '{"number": 8}' "$penstock" job output "$(cat "$work/none.id")"
 
 ok 'the queue is in order' "$penstock" verify -q
 ok 'the host drains' stop_host "$host"
