@@ -7,7 +7,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "cli/cli_priv.h"
 #include "stage/stage.h"
@@ -29,18 +28,10 @@ known(const struct sources *s, const char *component)
 	return false;
 }
 
-/* "/x/store.so" to "/x/store.migrations" */
-static char *
-folder_beside(const char *plugin)
-{
-	return mem_printf("%.*s.migrations", (int)(strlen(plugin) - strlen(".so")), plugin);
-}
-
 static enum status
 add_plugin(struct sources *s, const struct config *config, const char *plugin, struct fault *fault)
 {
 	char *path, *folder;
-	struct stat st_buf;
 	enum status st;
 
 	if (known(s, plugin))
@@ -48,12 +39,10 @@ add_plugin(struct sources *s, const struct config *config, const char *plugin, s
 	st = stage_find(config->set.plugin_path, plugin, &path, fault);
 	if (st != OK)
 		return st;
-	folder = folder_beside(path);
+	folder = stage_migrations(path);
 	free(path);
-	if (stat(folder, &st_buf) != 0 || !S_ISDIR(st_buf.st_mode)) {
-		free(folder);
-		return OK; /* it owns no tables */
-	}
+	if (!folder)
+		return OK;
 	check(s->n < SOURCES_MAX);
 	s->folders[s->n] = folder;
 	s->list[s->n++] = (struct db_schema_source){ plugin, folder };

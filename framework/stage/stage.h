@@ -61,6 +61,14 @@ enum status stage_trust(const char *path, struct fault *fault);
 enum status stage_check(const struct stage_manifest *manifest, const struct config_stage *stage,
                         struct buf *report, struct fault *fault);
 
+/* All that can be known of a configured stage before a start: its file is found and trusted, and
+ * its manifest fits. What is wrong is appended to report as "file:line: text". */
+void stage_check_file(const struct settings *set, const struct config_stage *stage,
+                      struct buf *report);
+/* "/x/store.so" to "/x/store.migrations"; NULL when there is no such folder: the plugin owns no
+ * tables. The caller frees. */
+char *stage_migrations(const char *path);
+
 /* ---- a release: one loaded version of a stage, the plugin's bytes and its options ---- */
 
 struct release;

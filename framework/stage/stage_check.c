@@ -82,3 +82,25 @@ stage_check(const struct stage_manifest *manifest, const struct config_stage *st
 		*fault = first;
 	return INVALID;
 }
+
+void
+stage_check_file(const struct settings *set, const struct config_stage *stage, struct buf *report)
+{
+	struct fault fault = { 0 };
+	struct stage_manifest *manifest = NULL;
+	size_t before = report->len;
+	char *path = NULL;
+	enum status st = stage_find(set->plugin_path, stage->plugin, &path, &fault);
+
+	if (st == OK && set->strict_files)
+		st = stage_trust(path, &fault);
+	if (st == OK)
+		st = stage_manifest_read(path, &manifest, &fault);
+	if (st == OK)
+		st = stage_check(manifest, stage, report, &fault);
+	if (st != OK && report->len == before)
+		buf_printf(report, "%s:%d: %s%s%s\n", stage->file, stage->line, fault.text,
+		           fault.hint[0] ? "; " : "", fault.hint);
+	stage_manifest_free(manifest);
+	free(path);
+}

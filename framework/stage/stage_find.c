@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Names of the plugins in the folders, for a suggestion. */
@@ -75,6 +76,18 @@ stage_find(const char *plugin_path, const char *plugin, char **ret_path, struct 
 		free(path);
 	}
 	return not_found(plugin_path, plugin, fault);
+}
+
+char *
+stage_migrations(const char *path)
+{
+	char *folder = mem_printf("%.*s.migrations", (int)(strlen(path) - strlen(".so")), path);
+	struct stat found;
+
+	if (stat(folder, &found) == 0 && S_ISDIR(found.st_mode))
+		return folder;
+	free(folder);
+	return NULL;
 }
 
 void
