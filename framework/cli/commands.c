@@ -190,6 +190,12 @@ const struct cli_command cli_commands[] = {
 	{ "verify", "", "check the queue's invariants: no job lost, none twice",
 	  "May run at any time; reads all jobs. Exit code 1 when something is broken.",
 	  none, 0, 0, verify_command },
+	{ "doctor", "", "look for whatever loses data or speed, and say what to do",
+	  "The server's settings, what lies between it and this machine, who keeps dead rows, the\n"
+	  "schema, hosts and their leases, lanes, plugins. Changes nothing. Each finding is explained\n"
+	  "in docs/operations.md. Waits for the beats of hosts, up to lease_life for a silent one.\n"
+	  "Exit code 1 when there is a problem; warnings alone are 0.",
+	  none, 0, 0, doctor_command },
 	{ "plugin inspect", "FILE", "what a plugin says of itself, without running it",
 	  "FILE is a .so, or the name of a plugin on plugin_path.",
 	  none, 1, 1, plugin_inspect_command },

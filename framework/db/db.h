@@ -45,6 +45,8 @@ void db_sever(struct db *db);
 int db_socket(const struct db *db);
 struct pg_conn *db_conn(struct db *db);     /* to lend to a transactional stage; stays the db's */
 int db_server_version(const struct db *db); /* 150004 */
+/* The server's process as the protocol named it; a pooler names one that does not exist. */
+int db_backend_pid(const struct db *db);
 
 /* ---- arguments: typed, sent in binary where that is cheaper; they point at the caller's bytes
  * ---- */

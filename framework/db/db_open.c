@@ -229,3 +229,9 @@ db_server_version(const struct db *db)
 {
 	return db->conn ? PQserverVersion(db->conn) : 0;
 }
+
+int
+db_backend_pid(const struct db *db)
+{
+	return db->conn ? PQbackendPID(db->conn) : 0;
+}

@@ -127,6 +127,11 @@ statement job_failures 7
 statement verify
 grep -qvE '\|0\||^$' "$work/statement" && { echo 'verify:'; cat "$work/statement"; failed=1; }
 statement host_leave 1
+statement doctor_connections "'machine'"
+statement doctor_session_mark "'mark'"
+for what in blocks clock dead_rows hosts indexes lanes leases prepared roles session_read settings slots snapshots unlogged; do
+	statement "doctor_$what"
+done
 
 for file in framework/sql/*.sql; do
 	name=$(basename "$file" .sql)
