@@ -148,6 +148,19 @@ passages_put(unsigned char *bytes, uint32_t i, const struct passage *passage)
 	passages_put_u32(row + 12, passage->heading_length);
 }
 
+/* All of `p` but its vectors, to passages_size() bytes with other dimensions; the vectors are the
+ * caller's to put. */
+static inline void
+passages_copy(unsigned char *bytes, const struct passages *p, uint32_t dimensions)
+{
+	size_t texts = (size_t)p->headings_len + p->text_len;
+	size_t len = passages_size(p->n, dimensions, p->headings_len, p->text_len);
+
+	passages_begin(bytes, p->n, dimensions, p->headings_len, p->text_len);
+	memcpy(bytes + PASSAGES_HEAD, p->bytes + PASSAGES_HEAD, PASSAGES_ROW * p->n);
+	memcpy(bytes + len - texts, p->headings, texts);
+}
+
 static inline void
 passages_put_float(unsigned char *bytes, uint32_t n, size_t at, float v)
 {

@@ -11,8 +11,6 @@
 
 #include <penstock.h>
 
-#include <string.h>
-
 PS_OPTIONS(embed, PS_INT(dimensions, 256, 16, 4096, "numbers of a vector, a multiple of 8"))
 
 PS_COUNTERS(embed, PS_COUNTER(passages, "passages", "passages given a vector"))
@@ -27,22 +25,6 @@ embed_open(const struct ps_open *open, void **ret_instance)
 		return 0;
 	ps_open_error(open, "dimensions must be a multiple of 8");
 	return 1;
-}
-
-/* All bytes but those of the vectors, which lie between rows and headings. */
-static unsigned char *
-copy_without_vectors(struct ps_call *call, const struct passages *p, uint32_t dimensions,
-                     size_t *ret_len)
-{
-	size_t texts = (size_t)p->headings_len + p->text_len;
-	unsigned char *bytes;
-
-	*ret_len = passages_size(p->n, dimensions, p->headings_len, p->text_len);
-	bytes = ps_alloc(call, *ret_len);
-	passages_begin(bytes, p->n, dimensions, p->headings_len, p->text_len);
-	memcpy(bytes + PASSAGES_HEAD, p->bytes + PASSAGES_HEAD, PASSAGES_ROW * p->n);
-	memcpy(bytes + *ret_len - texts, p->headings, texts);
-	return bytes;
 }
 
 static bool
@@ -97,7 +79,9 @@ embed(struct ps_call *call, const struct ps_message *in, struct ps_message *out)
 	if (!passages_open(body, len, &p))
 		return ps_fail(call, ps_this(call), "NOT_PASSAGES",
 		               "the body is not the output of the stage chunk");
-	bytes = copy_without_vectors(call, &p, dimensions, &len);
+	len = passages_size(p.n, dimensions, p.headings_len, p.text_len);
+	bytes = ps_alloc(call, len);
+	passages_copy(bytes, &p, dimensions);
 	outcome = embed_all(call, &p, bytes, &features);
 	features_done(&features);
 	if (outcome != PS_DONE)
