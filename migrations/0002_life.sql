@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: BSD-2-Clause
--- 0002_life: idempotency keys, cancel requests, pauses, totals of what retention dropped.
+-- 0002_life: idempotency keys, cancel requests, pauses, children, totals of what retention dropped.
 --
--- Locks lane for an instant; everything else is new.
+-- Locks lane and job for an instant, and job against writers while it looks for parents, of which there are none: a second for
+-- ten million jobs.
 
 -- NULL: not paused. Claims ask, so a pause holds on every host once it is committed.
 alter table penstock.lane add column paused_at timestamptz;
@@ -22,6 +23,33 @@ create table penstock.cancel_request (
 	at  timestamptz not null default clock_timestamp()
 ) with (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50);
 
+-- The job that split this one off; kept for people.
+alter table penstock.job add column parent bigint;
+create index job_parent on penstock.job (parent) where parent is not null;
+
+-- A child whose end its parent still waits for.
+create table penstock.child (
+	job    bigint primary key,
+	parent bigint not null
+) with (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+create index child_parent on penstock.child (parent);
+
+-- A job that waits until its children ended, then goes on into its lane, or ends there when it is the last.
+create table penstock.waiting (
+	job       bigint      primary key,
+	lane      int         not null,
+	priority  smallint    not null,
+	hop       smallint    not null,
+	input_hop smallint    not null,
+	bytes     bigint      not null,
+	since     timestamptz not null default clock_timestamp(),
+	pending   int         not null check (pending >= 0),
+	children  int         not null check (children > 0),
+	failed    int         not null default 0, -- dead or cancelled ones
+	any_end   boolean     not null, -- goes on however they ended
+	last      boolean     not null
+) with (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+
 -- What ended in blocks that are dropped since.
 create table penstock.total (
 	lane    int      not null,
@@ -33,3 +61,5 @@ create table penstock.total (
 alter table penstock.key owner to penstock_owner;
 alter table penstock.cancel_request owner to penstock_owner;
 alter table penstock.total owner to penstock_owner;
+alter table penstock.child owner to penstock_owner;
+alter table penstock.waiting owner to penstock_owner;

@@ -12,7 +12,7 @@
 
 static const struct cli_column lane_columns[] = {
 	{ "pipeline", CLI_TEXT }, { "stage", CLI_TEXT },     { "ready", CLI_COUNT },
-	{ "running", CLI_COUNT }, { "deferred", CLI_COUNT }, { "dead", CLI_COUNT },
+	{ "running", CLI_COUNT }, { "deferred", CLI_COUNT }, { "waiting", CLI_COUNT }, { "dead", CLI_COUNT },
 	{ "parcels", CLI_COUNT }, { "oldest", CLI_SECONDS }, { "paused", CLI_YES },
 	{ NULL, CLI_TEXT }
 };

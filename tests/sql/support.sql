@@ -68,6 +68,17 @@ language sql as $$
 		'{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')
 $$;
 
+-- A whole lease of single jobs that split: each gets n children in p_lane, and waits as the kind says.
+create function test.split(t int, kind int, n int, p_lane int default 2) returns int
+language sql as $$
+	select penstock.settle(test.token(t), array[kind]::smallint[], array[p_lane], array[0]::bigint[], array[1]::smallint[], array[0]::smallint[],
+		array[0]::smallint[], array[0]::smallint[], array[0]::bigint[], array[test.held(t)],
+		'{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}',
+		c.parent, c.lane, c.attributes, c.body)
+	from (select array_agg(g.id) as parent, array_agg(p_lane) as lane, array_agg(json_build_object('of', g.id)) as attributes, array_agg(null::bytea) as body
+	      from unnest(test.held(t)) r, generate_series(lower(r), upper(r) - 1) as g(id), generate_series(1, n)) c
+$$;
+
 create function test.state(id bigint) returns text
 language sql as $$ select state from penstock.job_state(id) $$;
 

@@ -57,7 +57,8 @@ begin
 		end loop;
 		select range_agg(r * int8range(v_block << v_bits, (v_block + 1) << v_bits)) into v_live
 		from (select jobs from penstock.parcel union all select jobs from penstock.deferred
-		      union all select jobs from penstock.lease union all select jobs from penstock.dead) q, unnest(q.jobs) r
+		      union all select jobs from penstock.lease union all select jobs from penstock.dead
+		      union all select int8multirange(int8range(w.job, w.job + 1)) from penstock.waiting w) q, unnest(q.jobs) r
 		where r && int8range(v_block << v_bits, (v_block + 1) << v_bits);
 		continue when penstock.cardinality(v_live) > c_rescue;
 		v_jobs := penstock.replace_block(v_block, coalesce(v_live, '{}'));
@@ -83,9 +84,9 @@ begin
 	end loop;
 	if not isempty(p_live) then
 		perform penstock.make_block(p_block);
-		insert into penstock.job select * from penstock.job_dropped d where p_live @> d.id;
-		insert into penstock.output select * from penstock.output_dropped d where p_live @> d.job;
-		insert into penstock.failure select * from penstock.failure_dropped d where p_live @> d.job;
+		insert into penstock.job select d.* from penstock.job_dropped d where p_live @> d.id;
+		insert into penstock.output select d.* from penstock.output_dropped d where p_live @> d.job;
+		insert into penstock.failure select d.* from penstock.failure_dropped d where p_live @> d.job;
 	end if;
 	drop table penstock.job_dropped, penstock.output_dropped, penstock.failure_dropped, penstock.settled_dropped;
 	return v_jobs;

@@ -3,14 +3,16 @@
 --
 -- Raises PS001 when the token does not hold these jobs (reaped, voided or settled before): a COMMIT that is already in the
 -- pipeline then becomes a ROLLBACK, and with it goes what a transactional stage wrote. That is the fencing.
--- One element of the p_ arrays for each set: kind 0 ready, 1 deferred, 2 completed, 3 discarded, 4 cancelled, 5 dead.
+-- One element of the p_ arrays for each set: kind 0 ready, 1 deferred, 2 completed, 3 discarded, 4 cancelled, 5 dead; 6 to 9 wait for
+-- their children (c_): 6 and 7 go on to p_lane then, 8 and 9 are completed; 6 and 8 fail when a child failed.
 -- Answers how many jobs the lease still holds.
 create or replace function penstock.settle(
 	p_token uuid,
 	p_kind smallint[], p_lane int[], p_delay_ms bigint[], p_hop smallint[], p_input_hop smallint[], p_attempt smallint[],
 	p_hold smallint[], p_bytes bigint[], p_jobs int8multirange[],
 	o_job bigint[], o_hop smallint[], o_attributes json[], o_body bytea[],
-	f_job bigint[], f_lane int[], f_attempt smallint[], f_code text[], f_message text[], f_release text[]) returns int
+	f_job bigint[], f_lane int[], f_attempt smallint[], f_code text[], f_message text[], f_release text[],
+	c_parent bigint[] default '{}', c_lane int[] default '{}', c_attributes json[] default '{}', c_body bytea[] default '{}') returns int
 language plpgsql set search_path = pg_catalog, pg_temp set jit = off as $$
 declare
 	v_lease penstock.lease;
@@ -28,7 +30,7 @@ begin
 	end if;
 	-- below each kind picks its own sets: one that none picks would leave the lease and be nowhere
 	if exists (select from unnest(p_kind, p_jobs) as u(kind, jobs)
-	           where u.kind is null or u.kind not between 0 and 5 or u.jobs is null or isempty(u.jobs)) then
+	           where u.kind is null or u.kind not between 0 and 9 or u.jobs is null or isempty(u.jobs)) then
 		raise exception 'settle: a set without jobs, or of an unknown kind' using errcode = 'PS002';
 	end if;
 	delete from penstock.lease l where l.token = p_token and l.jobs = v_all returning * into v_lease;
@@ -61,7 +63,7 @@ begin
 	select range_agg(int8range(c.job, c.job + 1)) into v_cancel from penstock.cancel_request c where v_all @> c.job;
 	if v_cancel is not null then -- rare. What has not ended by itself ends here
 		for i in 1 .. cardinality(p_kind) loop
-			if p_kind[i] in (0, 1, 5) and p_jobs[i] && v_cancel then
+			if p_kind[i] in (0, 1, 5, 6, 7, 8, 9) and p_jobs[i] && v_cancel then
 				p_kind := p_kind || 4::smallint;
 				p_lane := p_lane || p_lane[i];
 				p_jobs := p_jobs || (p_jobs[i] * v_cancel);
@@ -100,6 +102,15 @@ begin
 		select u.lane, v_lease.priority, u.attempt, u.hop, u.input_hop, penstock.cardinality(u.jobs), u.bytes, u.jobs
 		from unnest(p_kind, p_lane, p_hop, p_input_hop, p_attempt, p_bytes, p_jobs) as u(kind, lane, hop, input_hop, attempt, bytes, jobs)
 		where u.kind = 5 and not isempty(u.jobs);
+	end if;
+	if cardinality(c_parent) > 0 or p_kind && '{6,7,8,9}' then
+		perform penstock.put_children(v_lease, v_all - coalesce(v_cancel, '{}'), p_kind, p_lane, p_hop, p_input_hop, p_bytes, p_jobs,
+		                              c_parent, c_lane, c_attributes, c_body);
+	end if;
+	if p_kind && '{2,3,4,5}' then
+		perform penstock.children_ended(
+			(select range_agg(r) from unnest(p_kind, p_jobs) as u(kind, jobs), unnest(u.jobs) r where u.kind in (2, 3)),
+			(select range_agg(r) from unnest(p_kind, p_jobs) as u(kind, jobs), unnest(u.jobs) r where u.kind in (4, 5)));
 	end if;
 	return v_left;
 end $$;

@@ -42,6 +42,9 @@ begin
 		values (p_lease.lane, p_lease.priority, p_lease.attempt - case when p_lease.hold = 2 then 0 else 1 end, p_lease.hop,
 		        p_lease.input_hop, 2, 1, p_lease.bytes, p_lease.jobs);
 	end if;
+	if p_lease.n = 1 and p_lease.hold = 2 and p_lease.attempt >= v_most then
+		perform penstock.children_ended('{}', p_lease.jobs);
+	end if;
 	if p_lease.n = 1 and p_lease.hold = 2 then
 		insert into penstock.failure (job, lane, attempt, code, message, release)
 		values (v_job, p_lease.lane, p_lease.attempt, 'LOST', 'the host process died while this job ran alone', '');
@@ -67,6 +70,7 @@ begin
 	if v_lease.attempt >= (select l.max_attempts from penstock.lane l where l.id = v_lease.lane) then
 		insert into penstock.dead (lane, priority, attempt, hop, input_hop, n, bytes, jobs)
 		values (v_lease.lane, v_lease.priority, v_lease.attempt, v_lease.hop, v_lease.input_hop, 1, v_bytes, v_guilty);
+		perform penstock.children_ended('{}', v_guilty);
 	else
 		insert into penstock.parcel (lane, priority, attempt, hop, input_hop, hold, n, bytes, jobs)
 		values (v_lease.lane, v_lease.priority, v_lease.attempt, v_lease.hop, v_lease.input_hop, 2, 1, v_bytes, v_guilty);

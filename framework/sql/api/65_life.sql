@@ -1,15 +1,22 @@
 -- SPDX-License-Identifier: BSD-2-Clause
 -- What people do to jobs: cancel, retry, replay, purge; pause and resume lanes.
 
--- Takes jobs out of ready and deferred sets, also out of the middle of a large one, and ends them as cancelled. Answers how many.
+-- Takes jobs out of where they wait, also out of the middle of a large set, and ends them as cancelled. Answers how many.
 create or replace function penstock.cancel_waiting(p_jobs int8multirange) returns bigint
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
 	v_parcel penstock.parcel;
 	v_deferred penstock.deferred;
+	v_waiting penstock.waiting;
 	v_n int;
 	v_sum bigint := 0;
 begin
+	-- parents first: one whose children are cancelled before it would die of them
+	for v_waiting in select w.* from penstock.waiting w where p_jobs @> w.job order by w.job for update loop
+		delete from penstock.waiting w where w.job = v_waiting.job;
+		perform penstock.end_jobs(v_waiting.lane, int8multirange(int8range(v_waiting.job, v_waiting.job + 1)));
+		v_sum := v_sum + 1;
+	end loop;
 	for v_parcel in select p.* from penstock.parcel p where p.jobs && p_jobs order by p.lane, p.priority, p.id for update loop
 		v_n := penstock.cardinality(v_parcel.jobs * p_jobs);
 		if v_n = v_parcel.n then
@@ -41,6 +48,7 @@ begin
 	insert into penstock.settled (block, lane, outcome, n, jobs)
 	select c.block, p_lane, 4, penstock.cardinality(c.jobs), c.jobs from penstock.cut_at_blocks(p_jobs) c;
 	delete from penstock.cancel_request c where p_jobs @> c.job;
+	perform penstock.children_ended('{}', p_jobs);
 end $$;
 
 create or replace function penstock.as_set(p_ids bigint[]) returns int8multirange
@@ -48,13 +56,20 @@ language sql immutable parallel safe as
 'select coalesce(pg_catalog.range_agg(pg_catalog.int8range(id, id + 1)), ''{}'') from pg_catalog.unnest(p_ids) as id';
 
 -- Ends jobs as cancelled: at once where they wait, at the end of the stage that they are in where they run (which is told, see
--- ps_cancelled()). A running job that completes by then is completed. Jobs that have ended, and dead letters, stay as they are.
+-- ps_cancelled()). Children that a job waits for are cancelled with it. A running job that completes by then is completed. Jobs that have ended, and dead letters, stay as they are.
 -- cancelled: ended now; running: asked to.
 create or replace function penstock.cancel(ids bigint[], out cancelled bigint, out running bigint)
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
-	v_jobs constant int8multirange := penstock.as_set(cancel.ids);
+	v_jobs int8multirange := penstock.as_set(cancel.ids);
 begin
+	-- with the children that they wait for, and theirs
+	with recursive kin as (
+		select c.job from penstock.child c where c.parent = any (cancel.ids)
+		union
+		select c.job from kin k join penstock.child c on c.parent = k.job
+	)
+	select v_jobs + coalesce(range_agg(int8range(k.job, k.job + 1)), '{}') into v_jobs from kin k;
 	-- the request comes first: a job that is moved while it is looked for is found by the settlement that moves it, or by watch()
 	insert into penstock.cancel_request (job)
 	select j.id from unnest(v_jobs) r cross join lateral (select j.id from penstock.job j where j.id >= lower(r) and j.id < upper(r)) j

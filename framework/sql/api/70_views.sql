@@ -3,7 +3,7 @@
 
 create view penstock.lanes as
 select p.name as pipeline, l.stage, l.position, l.max_attempts, l.id as lane,
-       coalesce(r.jobs, 0) as ready, coalesce(r.parcels, 0) as parcels, coalesce(g.jobs, 0) as running, coalesce(d.jobs, 0) as deferred,
+       coalesce(r.jobs, 0) as ready, coalesce(r.parcels, 0) as parcels, coalesce(g.jobs, 0) as running, coalesce(d.jobs, 0) as deferred, coalesce(w.jobs, 0) as waiting,
        coalesce(x.jobs, 0) as dead, coalesce(r.bytes, 0) as ready_bytes,
        (select clock_timestamp() - j.created_at
         from (select lower(q.jobs) as id from penstock.parcel q where q.lane = l.id order by q.lane, q.priority, q.id limit 1) f
@@ -14,6 +14,7 @@ join penstock.pipeline p on p.id = l.pipeline
 left join (select lane, sum(n) as jobs, count(*) as parcels, sum(bytes) as bytes from penstock.parcel group by lane) r on r.lane = l.id
 left join (select lane, sum(n) as jobs from penstock.lease group by lane) g on g.lane = l.id
 left join (select lane, sum(n) as jobs from penstock.deferred group by lane) d on d.lane = l.id
+left join (select lane, count(*) as jobs from penstock.waiting group by lane) w on w.lane = l.id
 left join (select lane, sum(n) as jobs from penstock.dead group by lane) x on x.lane = l.id;
 comment on view penstock.lanes is 'the queue in front of each stage: jobs by state';
 
@@ -34,6 +35,8 @@ from (
 	union all
 	select g.id, q.lane, 'deferred', q.attempt, q.hop, null, q.run_at
 	from penstock.deferred q, unnest(q.jobs) r, generate_series(lower(r), upper(r) - 1) as g(id)
+	union all
+	select w.job, w.lane, 'waiting', 0::smallint, w.hop, w.since, null from penstock.waiting w
 	union all
 	select g.id, q.lane, 'dead', q.attempt, q.hop, q.at, null
 	from penstock.dead q, unnest(q.jobs) r, generate_series(lower(r), upper(r) - 1) as g(id)
@@ -60,6 +63,8 @@ with place as (
 	select q.lane, 'running', q.attempt, q.hop, q.input_hop, q.taken_at, null, q.host from penstock.lease q where q.jobs @> p_id
 	union all
 	select q.lane, 'deferred', q.attempt, q.hop, q.input_hop, null, q.run_at, null from penstock.deferred q where q.jobs @> p_id
+	union all
+	select w.lane, 'waiting', 0::smallint, w.hop, w.input_hop, w.since, null, null from penstock.waiting w where w.job = p_id
 	union all
 	select q.lane, 'dead', q.attempt, q.hop, q.input_hop, q.at, null, null from penstock.dead q where q.jobs @> p_id
 	union all

@@ -6,6 +6,7 @@ language sql stable as $$
 	select 'parcel', id, n, bytes, jobs from penstock.parcel
 	union all select 'deferred', id, n, bytes, jobs from penstock.deferred
 	union all select 'lease', 0, n, bytes, jobs from penstock.lease
+	union all select 'waiting', job, 1, bytes, int8multirange(int8range(job, job + 1)) from penstock.waiting
 	union all select 'dead', id, n, bytes, jobs from penstock.dead
 	union all select 'settled', id, n, 0, jobs from penstock.settled
 $$;
@@ -33,7 +34,7 @@ begin
 	select * into c from penstock.conservation();
 	invariant := 'no job is lost';
 	violations := greatest(c.jobs - c.present, 0);
-	detail := format('%s jobs, %s of them are ready, deferred, running, dead or settled', c.jobs, c.present);
+	detail := format('%s jobs, %s of them are ready, deferred, running, waiting, dead or settled', c.jobs, c.present);
 	return next;
 	invariant := 'nothing is held that is not a job';
 	violations := c.distinct_ids - c.present;
@@ -48,17 +49,20 @@ begin
 		from penstock.held() h;
 	return query select 'every set is in a lane that is there', count(*), coalesce('lane ' || min(q.lane), '')
 		from (select lane from penstock.parcel union all select lane from penstock.deferred union all select lane from penstock.lease
-		      union all select lane from penstock.dead union all select lane from penstock.settled) q
+		      union all select lane from penstock.waiting union all select lane from penstock.dead union all select lane from penstock.settled) q
 		where not exists (select from penstock.lane l where l.id = q.lane);
 	return query select 'every stored message is there', count(*) filter (where o.job is null), format('%s jobs with one', count(*))
 		from (select jobs, input_hop from penstock.parcel union all select jobs, input_hop from penstock.deferred
-		      union all select jobs, input_hop from penstock.lease union all select jobs, input_hop from penstock.dead) q
+		      union all select jobs, input_hop from penstock.lease union all select jobs, input_hop from penstock.dead
+		      union all select int8multirange(int8range(job, job + 1)), input_hop from penstock.waiting) q
 		cross join unnest(q.jobs) r cross join generate_series(lower(r), upper(r) - 1) as g(id)
 		left join penstock.output o on o.job = g.id and o.hop = q.input_hop
 		where q.input_hop > 0;
 	return query select 'nothing is stored for a job that is not there', count(*), coalesce('job ' || min(s.job), '')
 		from (select o.job from penstock.output o union all select f.job from penstock.failure f) s
 		where not exists (select from penstock.job j where j.id = s.job);
+	return query select 'every job waits for as many children as have not ended', count(*), coalesce('job ' || min(w.job), '')
+		from penstock.waiting w where w.pending = 0 or w.pending <> (select count(*) from penstock.child k where k.parent = w.job);
 	return query select 'every dead letter has a reason', count(*) filter (where not exists (select from penstock.failure f where f.job = g.id)),
 		format('%s dead letters', count(*))
 		from penstock.dead q cross join unnest(q.jobs) r cross join generate_series(lower(r), upper(r) - 1) as g(id);
