@@ -179,6 +179,7 @@ enum status text_int(const char *text, int64_t least, int64_t most, int64_t *ret
 /* "12.3 MiB", "1.2 s", "3 400": for people. `out` of at least 32 bytes; returns it. */
 const char *text_bytes(int64_t bytes, char *out);
 const char *text_ns(int64_t ns, char *out);
+const char *text_seconds(double seconds, char *out); /* "4 min", "3 h": ages */
 const char *text_count(int64_t n, char *out);
 /* The name nearest to `name` by edit distance, or NULL when none is near enough to suggest. */
 const char *text_nearest(const char *name, const char *const *names, size_t n);

@@ -130,6 +130,20 @@ text_ns(int64_t ns, char *out)
 }
 
 const char *
+text_seconds(double seconds, char *out)
+{
+	if (seconds < 120)
+		return text_ns((int64_t)(seconds * 1e9), out);
+	if (seconds < 7200)
+		snprintf(out, 32, "%.0f min", seconds / 60);
+	else if (seconds < 172800)
+		snprintf(out, 32, "%.0f h", seconds / 3600);
+	else
+		snprintf(out, 32, "%.0f d", seconds / 86400);
+	return out;
+}
+
+const char *
 text_count(int64_t n, char *out)
 {
 	char digits[24];

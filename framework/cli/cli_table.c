@@ -100,24 +100,12 @@ cli_cell_text(struct cli_table *t, const char *text)
 	add(t, clean, buf_steal(&json));
 }
 
-static char *
-seconds_for_people(double s)
-{
-	char out[32];
-
-	if (s >= 172800)
-		return mem_printf("%.0f d", s / 86400);
-	if (s >= 7200)
-		return mem_printf("%.0f h", s / 3600);
-	if (s >= 120)
-		return mem_printf("%.0f min", s / 60);
-	return mem_dup(text_ns((int64_t)(s * 1e9), out));
-}
-
 void
 cli_cell_double(struct cli_table *t, double v)
 {
-	char *shown = next_kind(t) == CLI_SECONDS ? seconds_for_people(v) : mem_printf("%.4g", v);
+	char out[32];
+	char *shown = next_kind(t) == CLI_SECONDS ? mem_dup(text_seconds(v, out))
+	                                          : mem_printf("%.4g", v);
 
 	add(t, shown, isfinite(v) ? mem_printf("%.15g", v) : mem_dup("null"));
 }

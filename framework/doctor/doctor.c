@@ -9,31 +9,32 @@
 #include <string.h>
 
 #include "doctor/doctor_priv.h"
-#include "sql_text.h"
 
-/* hosts comes before those that ask which hosts live. */
+/* schema comes before those that need it, hosts before those that ask which hosts live. */
+/* clang-format off */
 const struct doctor_check doctor_checks[] = {
-	/* name         schema  look */
-	{ "version", false, doctor_version },   /* of the server */
-	{ "session", false, doctor_session },   /* a pooler in between */
-	{ "settings", false, doctor_settings }, /* data or speed lost by the server's settings */
-	{ "clock", false, doctor_clock },       /* this machine's and the database's */
-	{ "roles", false, doctor_roles },       /* present, and held by this session's role */
-	{ "schema", false, doctor_schema }, /* migrations and functions as this program has them */
-	{ "unlogged", true, doctor_unlogged },       /* tables that a crash empties */
-	{ "indexes", true, doctor_indexes },         /* invalid ones */
-	{ "blocks", true, doctor_blocks },           /* partitions ahead of the ids */
-	{ "snapshots", false, doctor_snapshots },    /* sessions that keep dead rows */
-	{ "prepared", false, doctor_prepared },      /* prepared transactions that do */
-	{ "slots", false, doctor_slots },            /* replication slots that do */
-	{ "dead_rows", true, doctor_dead_rows },     /* in the tables of the queue */
-	{ "connections", true, doctor_connections }, /* in use, and needed */
-	{ "hosts", true, doctor_hosts },             /* alive, and of one version */
-	{ "leases", true, doctor_leases },           /* held by hosts that are gone */
-	{ "lanes", true, doctor_lanes },      /* dead letters, ready jobs that nobody serves */
-	{ "plugins", false, doctor_plugins }, /* files of the configured stages */
-	{ NULL, false, NULL },
+	/* name          schema what it looks at */
+	{ "version",     false, doctor_version },   /* of the server */
+	{ "session",     false, doctor_session },   /* a pooler in between */
+	{ "settings",    false, doctor_settings },  /* data or speed lost by the server's settings */
+	{ "clock",       false, doctor_clock },     /* this machine's and the database's */
+	{ "roles",       false, doctor_roles },     /* present, and held by this session's role */
+	{ "schema",      false, doctor_schema },    /* migrations and functions as this program has them */
+	{ "unlogged",    true,  doctor_unlogged },  /* tables that a crash empties */
+	{ "indexes",     true,  doctor_indexes },   /* invalid ones */
+	{ "blocks",      true,  doctor_blocks },    /* partitions ahead of the ids */
+	{ "snapshots",   false, doctor_snapshots }, /* sessions that keep dead rows */
+	{ "prepared",    false, doctor_prepared },  /* prepared transactions that do */
+	{ "slots",       false, doctor_slots },     /* replication slots that do */
+	{ "dead_rows",   true,  doctor_dead_rows }, /* in the tables of the queue */
+	{ "connections", true,  doctor_connections }, /* in use, and needed */
+	{ "hosts",       true,  doctor_hosts },     /* alive, and of one version */
+	{ "leases",      true,  doctor_leases },    /* held by hosts that are gone */
+	{ "lanes",       true,  doctor_lanes },     /* dead letters, ready jobs that nobody serves */
+	{ "plugins",     false, doctor_plugins },   /* files of the configured stages */
+	{ NULL, false, NULL }
 };
+/* clang-format on */
 
 const char *
 doctor_level_text(enum doctor_level level)
@@ -81,20 +82,6 @@ doctor_advise(struct doctor_report *r, const char *format, ...)
 	va_start(args, format);
 	r->findings[r->n - 1].advice = clean_text(format, args);
 	va_end(args);
-}
-
-const char *
-doctor_age(double seconds, char *out)
-{
-	if (seconds >= 172800)
-		snprintf(out, 32, "%.0f d", seconds / 86400);
-	else if (seconds >= 7200)
-		snprintf(out, 32, "%.0f h", seconds / 3600);
-	else if (seconds >= 120)
-		snprintf(out, 32, "%.0f min", seconds / 60);
-	else
-		snprintf(out, 32, "%.1f s", seconds);
-	return out;
 }
 
 size_t

@@ -7,6 +7,7 @@
  * that VACUUM needs afterwards.
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "doctor/doctor_priv.h"
 #include "sql_text.h"
@@ -52,37 +53,67 @@ held_text(int64_t transactions, double seconds, char out[96])
 	if (seconds < 0)
 		snprintf(out, 96, "%s transactions", count);
 	else
-		snprintf(out, 96, "%s and %s transactions", doctor_age(seconds, age), count);
+		snprintf(out, 96, "%s and %s transactions", text_seconds(seconds, age), count);
 	return out;
 }
 
 /* ---- snapshots ---- */
 
-/* Columns as in doctor_snapshots.sql. */
+/* "process 4711 of psql, role anna, idle in transaction" */
 static void
-say_snapshot(struct doctor_report *r, const struct db_result *rows, int i, enum doctor_level level)
+add_who(struct buf *out, const struct snapshot_fact *f)
 {
-	const char *application = db_text(rows, i, 1), *state = db_text(rows, i, 3);
-	double seconds = seconds_at(rows, i, 7);
-	char held[96];
+	buf_printf(out, "process %" PRId64, f->pid);
+	if (f->application && f->application[0])
+		buf_printf(out, " of %s", f->application);
+	if (f->role)
+		buf_printf(out, ", role %s", f->role);
+	if (f->state)
+		buf_printf(out, ", %s", f->state);
+}
 
-	doctor_say(r, level,
-	           "process %" PRId64 "%s%s%s%s%s%s has held a snapshot for %s; it did: %s",
-	           db_int(rows, i, 0), application[0] ? " of " : "", application,
-	           db_null(rows, i, 2) ? "" : ", role ", db_text(rows, i, 2), state[0] ? ", " : "",
-	           state, held_text(db_int(rows, i, 6), seconds, held), db_text(rows, i, 5));
-	if (seconds < 0)
+static void
+advise_snapshot(struct doctor_report *r, const struct snapshot_fact *f)
+{
+	if (f->kind && strcmp(f->kind, "walsender") == 0)
+		doctor_advise(r, "end the query on the standby that it serves; with "
+		                 "hot_standby_feedback its snapshots count here");
+	else if (f->seconds < 0)
 		doctor_advise(
 		    r,
-		    "its dead rows stay until it ends: select pg_terminate_backend(%" PRId64
-		    "); a member of pg_read_all_stats sees what it does and since when",
-		    db_int(rows, i, 0));
+		    "dead rows stay until it ends: select pg_terminate_backend(%" PRId64
+		    "); a member of pg_read_all_stats sees since when it is there, and why",
+		    f->pid);
 	else
 		doctor_advise(
 		    r,
 		    "dead rows stay until it ends: select pg_terminate_backend(%" PRId64
 		    "); idle_in_transaction_session_timeout ends forgotten ones by itself",
-		    db_int(rows, i, 0));
+		    f->pid);
+}
+
+void
+judge_snapshot(struct doctor_report *r, const struct snapshot_fact *f)
+{
+	enum doctor_level level = judge_held(f->transactions, f->seconds);
+	struct buf who;
+	char held[96];
+
+	if (level == DOCTOR_OK)
+		return;
+	buf_init(&who);
+	add_who(&who, f);
+	doctor_say(r, level, "%s has held a snapshot for %s%s%s", who.data,
+	           held_text(f->transactions, f->seconds, held), f->query ? "; it did: " : "",
+	           f->query ? f->query : "");
+	advise_snapshot(r, f);
+	buf_done(&who);
+}
+
+static const char *
+text_at(const struct db_result *rows, int row, int col)
+{
+	return db_null(rows, row, col) ? NULL : db_text(rows, row, col);
 }
 
 enum status
@@ -96,10 +127,19 @@ doctor_snapshots(struct doctor *d, struct fault *fault)
 	if (st != OK)
 		return st;
 	for (int i = 0; i < db_rows(rows); i++) {
-		enum doctor_level level = judge_held(db_int(rows, i, 6), seconds_at(rows, i, 7));
+		/* what a stranger did is told as "<insufficient privilege>" beside a null state */
+		bool seen = !db_null(rows, i, 3);
 
-		if (level != DOCTOR_OK)
-			say_snapshot(d->report, rows, i, level);
+		judge_snapshot(d->report, &(struct snapshot_fact){
+		                              .pid = db_int(rows, i, 0),
+		                              .application = text_at(rows, i, 1),
+		                              .role = text_at(rows, i, 2),
+		                              .state = text_at(rows, i, 3),
+		                              .kind = text_at(rows, i, 4),
+		                              .query = seen ? text_at(rows, i, 5) : NULL,
+		                              .transactions = db_int(rows, i, 6),
+		                              .seconds = seconds_at(rows, i, 7),
+		                          });
 	}
 	if (d->report->n == said && db_rows(rows) > 0)
 		doctor_say(d->report, DOCTOR_OK, "the oldest of %d is held for %s", db_rows(rows),
@@ -217,12 +257,12 @@ judge_table(struct doctor_report *r, const struct table_fact *f)
 	}
 	if (!many)
 		return;
-	doctor_say(r, f->dead >= DEAD_BAD ? DOCTOR_PROBLEM : DOCTOR_WARNING,
-	           "penstock.%s has %s dead rows beside %s living ones, in %s; autovacuum %s%s%s",
-	           f->name, text_count(f->dead, dead), text_count(f->live, live),
-	           text_bytes(f->bytes, bytes),
-	           f->seconds < 0 ? "has never been there" : "was there ",
-	           f->seconds < 0 ? "" : doctor_age(f->seconds, age), f->seconds < 0 ? "" : " ago");
+	doctor_say(
+	    r, f->dead >= DEAD_BAD ? DOCTOR_PROBLEM : DOCTOR_WARNING,
+	    "penstock.%s has %s dead rows beside %s living ones, in %s; autovacuum %s%s%s", f->name,
+	    text_count(f->dead, dead), text_count(f->live, live), text_bytes(f->bytes, bytes),
+	    f->seconds < 0 ? "has never been there" : "was there ",
+	    f->seconds < 0 ? "" : text_seconds(f->seconds, age), f->seconds < 0 ? "" : " ago");
 	doctor_advise(
 	    r,
 	    "end what keeps them (snapshots, prepared, slots), then vacuum penstock.%s; if "

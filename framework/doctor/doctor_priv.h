@@ -47,9 +47,6 @@ void doctor_say(struct doctor_report *r, enum doctor_level level, const char *fo
 /* What to do about the finding that was said last. */
 void doctor_advise(struct doctor_report *r, const char *format, ...) printf_like(2, 3);
 
-/* "5.0 s", "12 min", "3 h": for ages. `out` of at least 32 bytes; returns it. */
-const char *doctor_age(double seconds, char *out);
-
 /* ---- judging: no database, no clock ---- */
 
 struct setting_fact {
@@ -83,6 +80,15 @@ void judge_blocks(struct doctor_report *r, int64_t block, int64_t ahead, int64_t
 
 /* Of what holds the horizon of dead rows. seconds < 0: not known. */
 enum doctor_level judge_held(int64_t transactions, double seconds);
+
+/* Texts are NULL where this role may not see them. */
+struct snapshot_fact {
+	int64_t pid;
+	const char *application, *role, *state, *kind, *query;
+	int64_t transactions;
+	double seconds; /* < 0: not known */
+};
+void judge_snapshot(struct doctor_report *r, const struct snapshot_fact *f);
 
 struct slot_fact {
 	const char *name, *kind;

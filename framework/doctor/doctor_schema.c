@@ -91,36 +91,40 @@ look_for_schema(struct doctor *d, struct fault *fault)
 	return OK;
 }
 
+/* Migrations of the core, then those of the plugins that the configuration names. */
+static enum status
+look_at_migrations(struct doctor *d, size_t *applied, struct fault *fault)
+{
+	const struct db_schema_source core = { "penstock", NULL };
+	enum status st = look_at_component(d, &core, applied, fault);
+
+	for (size_t i = 0; st == OK && stage_at(d->config, i); i++)
+		if (is_first(d->config, i))
+			st = look_at_plugin(d, stage_at(d->config, i)->plugin, applied, fault);
+	return st;
+}
+
 enum status
 doctor_schema(struct doctor *d, struct fault *fault)
 {
-	const struct db_schema_source core = { "penstock", NULL };
 	size_t applied = 0, said = d->report->n;
-	struct fault other = { 0 };
 	enum status st = look_for_schema(d, fault);
 
-	if (st != OK)
-		return st;
-	st = db_schema_check(d->db, &other);
+	if (st == OK)
+		st = db_schema_check(d->db, fault);
 	if (st == REFUSED) {
-		doctor_say(d->report, DOCTOR_PROBLEM, "%s; this program is %s", other.text,
+		doctor_say(d->report, DOCTOR_PROBLEM, "%s; this program is %s", fault->text,
 		           PENSTOCK_VERSION);
-		doctor_advise(d->report, "%s", other.hint[0] ? other.hint : "penstock migrate up");
-	} else if (st != OK) {
-		*fault = other;
-		return st;
-	} else {
-		st = look_at_component(d, &core, &applied, fault);
-	}
-	if (!d->schema)
+		doctor_advise(d->report, "%s",
+		              fault->hint[0] ? fault->hint : "penstock migrate up");
 		return OK;
-	for (size_t i = 0; st != REFUSED && st == OK && stage_at(d->config, i); i++)
-		if (is_first(d->config, i))
-			st = look_at_plugin(d, stage_at(d->config, i)->plugin, &applied, fault);
+	}
+	if (st == OK)
+		st = look_at_migrations(d, &applied, fault);
 	if (st == OK && d->report->n == said)
 		doctor_say(d->report, DOCTOR_OK, "as penstock %s has it: %zu %s applied",
 		           PENSTOCK_VERSION, applied, applied == 1 ? "migration" : "migrations");
-	return st == REFUSED ? OK : st;
+	return st;
 }
 
 /* ---- roles ---- */

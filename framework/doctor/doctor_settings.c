@@ -112,7 +112,7 @@ shown(const struct setting_rule *rule, const struct setting_fact *f, char out[32
 	if (rule->rule == BYTES_AT_LEAST)
 		return text_bytes(f->amount, out);
 	if (rule->rule == NO_TIME_BELOW && f->amount > 0)
-		return doctor_age((double)f->amount / 1000, out);
+		return text_seconds((double)f->amount / 1000, out);
 	return f->value;
 }
 

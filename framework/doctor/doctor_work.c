@@ -171,7 +171,7 @@ judge_lease(struct doctor_report *r, const struct lease_fact *f, size_t others, 
 	doctor_say(
 	    r, DOCTOR_PROBLEM, "%s leased to host %" PRId64 ", which %s: the oldest lease since %s",
 	    jobs_text(f->jobs, jobs), f->host,
-	    f->listed ? "does not beat" : "is not listed any more", doctor_age(f->seconds, age));
+	    f->listed ? "does not beat" : "is not listed any more", text_seconds(f->seconds, age));
 	doctor_advise(
 	    r, "%s",
 	    others
@@ -221,10 +221,10 @@ judge_unserved(struct doctor_report *r, const struct lane_fact *f, size_t living
 	char ready[64], age[32];
 
 	jobs_text(f->ready, ready);
-	doctor_age(f->seconds, age);
+	text_seconds(f->seconds, age);
 	if (f->paused >= 0) {
 		doctor_say(r, DOCTOR_WARNING, "%s waiting in %s/%s, which has been paused for %s",
-		           ready, f->pipeline, f->stage, doctor_age(f->paused, age));
+		           ready, f->pipeline, f->stage, text_seconds(f->paused, age));
 		doctor_advise(r, "penstock resume %s %s, when its reason is gone", f->pipeline,
 		              f->stage);
 	} else if (f->position < 0) {
@@ -312,7 +312,7 @@ doctor_lanes(struct doctor *d, struct fault *fault)
 	else if (d->report->n == said)
 		doctor_say(d->report, DOCTOR_OK,
 		           "%s waiting, the first for %s; there are no dead letters",
-		           jobs_text(ready, of_ready), doctor_age(oldest, age));
+		           jobs_text(ready, of_ready), text_seconds(oldest, age));
 	db_result_free(rows);
 	return OK;
 }

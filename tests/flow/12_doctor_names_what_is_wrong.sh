@@ -149,6 +149,12 @@ doctor
 ok 'a newer schema too' found problem schema 'newer than this program'
 sql 'delete from penstock.migration where version = 9999'
 
+sql 'create database empty'
+doctor -d "${PENSTOCK_DATABASE/dbname=postgres/dbname=empty}"
+ok 'a database without the schema is named' found problem schema 'the database has no schema of penstock'
+is 'with everything looked at that needs none' 'clock plugins prepared roles schema session settings slots snapshots version' \
+	"$(awk '$1 ~ /^(ok|warning|problem)$/ { print $2 }' "$work/said" | sort -u | paste -sd ' ')"
+
 sql 'create role stranger login'
 doctor -d "${admin/user=postgres/user=stranger}"
 ok 'a role without rights is a problem' found problem roles 'stranger is no member of penstock_host'
@@ -202,6 +208,18 @@ sql "update penstock.lane set position = 0 where stage = 'slow'"
 sql 'delete from penstock.host'
 doctor
 ok 'a lease without a host is named' found problem leases 'which is not listed any more'
+
+# a connection that is lost in the middle: while it watches a host that never was
+sql "insert into penstock.host (boot, name, machine, pid, version) values (gen_random_uuid(), 'ghost', 'x', 1, '0')"
+"$penstock" doctor > "$work/said" 2> "$work/said.err" &
+doctor_pid=$!
+watches() { [ "$(sql "select count(*) from pg_stat_activity where application_name = 'penstock command' and query like '%penstock.hosts order by id%'")" -gt 0 ]; }
+ok 'the doctor watches a silent host' wait_for 10 watches
+sql "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'penstock command'" > /dev/null
+wait "$doctor_pid"
+is 'when its connection is lost, that is a problem' 1 $?
+ok 'which is said beside what was found before' found problem hosts 'the connection was lost'
+sql 'delete from penstock.host'
 
 start_host three
 "$penstock" wait ledger -q --timeout 60s

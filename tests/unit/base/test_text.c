@@ -206,6 +206,19 @@ quantities_are_written_for_people(void **state)
 	}
 }
 
+static void
+ages_are_written_in_the_unit_that_people_think_in(void **state)
+{
+	char out[32];
+
+	(void)state;
+	assert_string_equal(text_seconds(0.25, out), "250 ms");
+	assert_string_equal(text_seconds(119, out), "119.0 s");
+	assert_string_equal(text_seconds(1500, out), "25 min");
+	assert_string_equal(text_seconds(10800, out), "3 h");
+	assert_string_equal(text_seconds(864000, out), "10 d");
+}
+
 /* Messages say a range with these, and people copy from messages. */
 static void
 what_is_written_can_be_read_again(void **state)
@@ -408,6 +421,7 @@ main(void)
 		cmocka_unit_test(whole_numbers_are_read_within_their_range),
 		cmocka_unit_test(the_ends_of_what_64_bits_hold_are_read),
 		cmocka_unit_test(quantities_are_written_for_people),
+		cmocka_unit_test(ages_are_written_in_the_unit_that_people_think_in),
 		cmocka_unit_test(what_is_written_can_be_read_again),
 		cmocka_unit_test(the_nearest_name_is_suggested),
 		cmocka_unit_test(the_first_of_equally_near_names_is_suggested),

@@ -268,6 +268,41 @@ what_is_held_is_old_by_time_or_by_transactions(void **state)
 }
 
 static void
+a_snapshot_is_named_with_what_may_be_seen(void **state)
+{
+	struct snapshot_fact f = { .pid = 4711,
+		                   .application = "psql",
+		                   .role = "anna",
+		                   .state = "idle in transaction",
+		                   .kind = "client backend",
+		                   .query = "select 1",
+		                   .transactions = 5,
+		                   .seconds = 59 };
+	struct doctor_report *r = *state;
+
+	judge_snapshot(r, &f);
+	assert_int_equal(worst(r), -1);
+	f.seconds = 1500;
+	judge_snapshot(r, &f);
+	assert_true(says(r, "process 4711 of psql, role anna, idle in transaction has held"));
+	assert_true(says(r, "25 min and 5 transactions"));
+	assert_true(says(r, "select 1"));
+	assert_true(says(r, "pg_terminate_backend(4711)"));
+	assert_int_equal(worst(r), DOCTOR_WARNING);
+	f.kind = "walsender";
+	f.transactions = 1000000;
+	judge_snapshot(r, &f);
+	assert_true(says(r, "on the standby"));
+	assert_false(says(r, "pg_terminate_backend"));
+	assert_int_equal(worst(r), DOCTOR_PROBLEM);
+	f = (struct snapshot_fact){ .pid = 4711, .transactions = 10000, .seconds = -1 };
+	judge_snapshot(r, &f);
+	assert_true(says(r, "process 4711 has held a snapshot for 10 000 transactions"));
+	assert_true(says(r, "pg_read_all_stats"));
+	assert_int_equal(worst(r), DOCTOR_WARNING);
+}
+
+static void
 slots_are_judged_by_readers_and_by_what_they_keep(void **state)
 {
 	static const struct {
@@ -410,18 +445,6 @@ what_others_wrote_is_harmless_for_a_terminal(void **state)
 	assert_true(says(r, "name"));
 }
 
-static void
-ages_are_for_people(void **state)
-{
-	char out[32];
-
-	(void)state;
-	assert_string_equal(doctor_age(2, out), "2.0 s");
-	assert_string_equal(doctor_age(1500, out), "25 min");
-	assert_string_equal(doctor_age(10800, out), "3 h");
-	assert_string_equal(doctor_age(864000, out), "10 d");
-}
-
 int
 main(void)
 {
@@ -437,13 +460,13 @@ main(void)
 		TEST(roles_are_there_and_held),
 		TEST(partitions_reach_ahead),
 		TEST(what_is_held_is_old_by_time_or_by_transactions),
+		TEST(a_snapshot_is_named_with_what_may_be_seen),
 		TEST(slots_are_judged_by_readers_and_by_what_they_keep),
 		TEST(dead_rows_are_many_beside_the_living),
 		TEST(hosts_beat_and_are_of_one_version),
 		TEST(leases_come_back_while_somebody_lives),
 		TEST(lanes_are_served),
 		TEST(what_others_wrote_is_harmless_for_a_terminal),
-		TEST(ages_are_for_people),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
