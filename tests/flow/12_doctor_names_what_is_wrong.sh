@@ -272,6 +272,8 @@ if PATH=$PATH:/usr/sbin command -v pgbouncer > /dev/null; then
 	through session
 	ok 'one that keeps sessions is a warning' found warning session 'a pooler is in between'
 	end_bouncer
+else
+	echo 'skipped  poolers: no pgbouncer here'
 fi
 
 exits 3 "$penstock" doctor -d "host=$work/nowhere user=penstock" > /dev/null 2>&1
