@@ -51,7 +51,7 @@ extern "C" {
 #define PS_ABI_MAJOR 1
 /* The oldest minor that this plugin wants to be served by; define it before the include to ask
  * for less than the header offers. */
-#define PS_ABI_MINOR_MAX 0
+#define PS_ABI_MINOR_MAX 1
 #ifndef PS_ABI_MINOR
 #define PS_ABI_MINOR PS_ABI_MINOR_MAX
 #endif
@@ -74,7 +74,7 @@ enum ps_outcome {
 	PS_FAIL = 4,    /* will never succeed: a dead letter, kept for a person */
 	PS_DISCARD = 5, /* ended on purpose, without a result */
 	PS_LATER = 6,   /* will be told by ps_complete(); see ps_later() */
-	PS_SPLIT = 7    /* reserved: becomes children */
+	PS_SPLIT = 7    /* as DONE, once its children ended; see ps_split() */
 };
 
 /* What host functions answer that can refuse. */
@@ -84,6 +84,13 @@ enum ps_status {
 	PS_ERROR = 2,  /* failed; the host has logged why */
 	PS_ABSENT = 3, /* there is no such attribute, or it has another type */
 	PS_UNSUPPORTED = 4
+};
+
+/* When a job that waits for its children goes on; else it is a dead letter with code
+ * CHILD_FAILED. */
+enum ps_join {
+	PS_JOIN_ALL = 0, /* when all ended well: completed or discarded */
+	PS_JOIN_ANY = 1  /* when all ended, however */
 };
 
 enum ps_level { PS_LOG_DEBUG = 0, PS_LOG_INFO = 1, PS_LOG_WARNING = 2, PS_LOG_ERROR = 3 };
@@ -105,10 +112,10 @@ struct ps_job {
 	uint32_t attempt;      /* 1 for the first */
 	uint32_t max_attempts; /* as configured for the stage */
 	uint32_t outcome;      /* enum ps_outcome */
-	uint32_t reserved;
+	uint32_t join;         /* enum ps_join, for PS_SPLIT */
 	const struct ps_message *in;
 	struct ps_message *out;
-	const char *route;   /* for PS_DONE; NULL for the default */
+	const char *route;   /* for PS_DONE and PS_SPLIT; NULL for the default */
 	int64_t delay_ms;    /* for PS_RETRY (-1: the stage's back-off) and PS_SNOOZE */
 	const char *code;    /* for RETRY, FAIL, DISCARD: short, stable, for machines */
 	const char *message; /* for people */
@@ -402,6 +409,10 @@ struct ps_host {
 	                           const struct ps_result *result);
 	void (*open_error)(const struct ps_open *open, const char *text);
 	char *(*vprintf)(struct ps_call *call, const char *format, va_list args);
+	/* since minor 1 */
+	enum ps_status (*child)(struct ps_call *call, struct ps_job *job, const char *route,
+	                        const char *attributes, size_t attributes_len, const void *body,
+	                        size_t body_len);
 };
 
 /* Job i of the call, 0 <= i < call->n. [call] */
@@ -656,6 +667,37 @@ ps_complete(const struct ps_host *host, uint64_t token, enum ps_outcome outcome,
 	sized.size = (uint32_t)sizeof sized;
 	return host->complete(token, (uint32_t)outcome, &sized);
 }
+
+#if PS_ABI_MINOR >= 1
+/* A message to put attributes into for ps_child(): struct ps_message m = PS_EMPTY; */
+#define PS_EMPTY                                                                                   \
+	{                                                                                          \
+		"{}", 2, NULL, 0, NULL                                                             \
+	}
+
+/* Gives the job a child: a job of its own that begins where `route` leads (NULL: the default route)
+ * in this pipeline, or in another one where the configuration says so. It exists when the job ends
+ * DONE or SPLIT, and with its settlement; what is given is copied. body NULL: none. PS_ERROR, and
+ * no child, when the route is not declared, the attributes are no JSON object or either is too
+ * large, or the job has 10 000 children already. [call] */
+static inline enum ps_status
+ps_child(struct ps_call *call, struct ps_job *job, const char *route, const char *attributes,
+         const void *body, size_t body_len)
+{
+	return call->host->child(call, job, route, attributes,
+	                         attributes ? __builtin_strlen(attributes) : 0, body, body_len);
+}
+
+/* The job waits until the children that it was given ended, then goes on by its route. Without
+ * children it goes on at once. With ps_done() instead it does not wait for them. [call] */
+static inline enum ps_outcome
+ps_split(struct ps_call *call, struct ps_job *job, enum ps_join join)
+{
+	job->join = (uint32_t)join;
+	call->host->outcome(call, job, PS_SPLIT, 0, NULL, NULL);
+	return PS_SPLIT;
+}
+#endif
 
 /* Says why open() fails. [open] */
 static inline void

@@ -59,7 +59,7 @@ static const struct cli_option lanes_options[] = {
 static const struct cli_option jobs_options[] = {
 	{ "pipeline", 'p', "NAME",  "of this pipeline only" },
 	{ "stage",    0,   "NAME",  "at this stage only" },
-	{ "state",    0,   "STATE", "ready, running, deferred, dead, completed, discarded or cancelled" },
+	{ "state",    0,   "STATE", "ready, running, deferred, waiting, dead, completed, discarded or cancelled" },
 	{ "attribute", 'a', "NAME=VALUE", "that were enqueued with this attribute" },
 	{ "limit",    'n', "N",     "at most so many; default 50" },
 	{ NULL, 0, NULL, NULL }
@@ -183,7 +183,7 @@ const struct cli_command cli_commands[] = {
 	  "What runs is finished; enqueue goes on. Holds on every host once it has said so.",
 	  none, 1, 2, pause_command },
 	{ "resume", "PIPELINE [STAGE]", "end a pause", "", none, 1, 2, resume_command },
-	{ "wait", "[PIPELINE]", "wait until no job is ready, running or deferred",
+	{ "wait", "[PIPELINE]", "wait until no job is ready, running, deferred or waiting",
 	  "Shows progress on a terminal. Exit code 1 when dead letters are there at the end,\n"
 	  "or when the time is over.",
 	  wait_options, 0, 1, wait_command },

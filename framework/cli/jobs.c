@@ -16,8 +16,8 @@ static const struct cli_column job_columns[] = {
 static bool
 is_state(const char *name)
 {
-	static const char *const states[] = { "ready",     "running",   "deferred", "waiting", "dead",
-		                              "completed", "discarded", "cancelled" };
+	static const char *const states[] = { "ready", "running",   "deferred",  "waiting",
+		                              "dead",  "completed", "discarded", "cancelled" };
 
 	for (size_t i = 0; i < countof(states); i++)
 		if (strcmp(name, states[i]) == 0)

@@ -284,6 +284,9 @@ print_result(const struct trial *t, const struct stage_job *job, int64_t repeat)
 			       job->ps.message ? job->ps.message : "");
 		printf("time         %s a job\n", text_ns((int64_t)ns, took));
 		printf("attributes   %.*s\n", (int)job->out.attributes_len, job->out.attributes);
+		for (const struct stage_child *c = job->children; c; c = c->next)
+			printf("child        by %s: %.*s\n", c->route, (int)c->attributes_len,
+			       c->attributes);
 		print_body(job);
 		return;
 	}

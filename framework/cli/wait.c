@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * wait.c - penstock wait: until nothing is ready, running or deferred.
+ * wait.c - penstock wait: until nothing is ready, running, deferred or waiting.
  */
 #include <inttypes.h>
 #include <string.h>

@@ -48,7 +48,8 @@ struct config_option {
 
 struct config_route {
 	char *outcome; /* the plugin's route name */
-	char *stage;   /* name of the stage it leads to; "end" ends the job as completed */
+	char *stage;   /* name of the stage it leads to; "end" ends the job as completed;
+	                * "pipeline:NAME" is for children: the first stage of another one */
 	int line;      /* in the file of its stage */
 };
 
@@ -109,6 +110,10 @@ struct config_pipeline *config_find(const struct config *config, const char *pip
 /* Index of the stage that `route` of stage i leads to; n_stages means the end. -1: no such route.
  */
 int config_next(const struct config_pipeline *pipeline, size_t i, const char *route);
+/* Where children begin that go by `route` of stage i of `pipeline`: indexes of a pipeline and of
+ * its stage. False: nowhere. */
+bool config_child(const struct config *config, const struct config_pipeline *pipeline, size_t i,
+                  const char *route, size_t *ret_pipeline, size_t *ret_stage);
 /* Canonical text of a stage's options, sorted by name: what a release's identity is made from. */
 void config_options_text(const struct config_stage *stage, struct buf *out);
 

@@ -37,9 +37,55 @@ config_next(const struct config_pipeline *pipeline, size_t i, const char *route)
 	return (int)i + 1;
 }
 
+#define OTHER_PIPELINE "pipeline:"
+
+/* The name of the pipeline that a route leads children to; NULL: it stays in its own. */
+static const char *
+other_pipeline(const struct config_route *route)
+{
+	size_t n = strlen(OTHER_PIPELINE);
+
+	return strncmp(route->stage, OTHER_PIPELINE, n) == 0 ? route->stage + n : NULL;
+}
+
+bool
+config_child(const struct config *config, const struct config_pipeline *pipeline, size_t i,
+             const char *route, size_t *ret_pipeline, size_t *ret_stage)
+{
+	const struct config_stage *stage = &pipeline->stages[i];
+	int next;
+
+	for (size_t r = 0; r < stage->n_routes; r++) {
+		const char *other = other_pipeline(&stage->routes[r]);
+		const struct config_pipeline *to = other ? config_find(config, other) : NULL;
+
+		if (strcmp(stage->routes[r].outcome, route) != 0 || !other)
+			continue;
+		*ret_stage = 0;
+		*ret_pipeline = to ? (size_t)(to - config->pipelines) : 0;
+		return to != NULL;
+	}
+	next = config_next(pipeline, i, route);
+	*ret_pipeline = (size_t)(pipeline - config->pipelines);
+	*ret_stage = (size_t)next;
+	return next >= 0 && (size_t)next < pipeline->n_stages;
+}
+
 static void
-check_routes(const struct config_pipeline *p, const struct config_stage *stage,
-             struct problems *problems)
+check_other_pipeline(const struct config *config, const struct config_stage *stage,
+                     const struct config_route *route, struct problems *problems)
+{
+	const char *name = other_pipeline(route);
+
+	if (!config_find(config, name))
+		config_problem(problems, stage->file, route->line,
+		               "route %s of stage %s leads to pipeline '%s', which is not there",
+		               route->outcome, stage->name, name);
+}
+
+static void
+check_routes(const struct config *config, const struct config_pipeline *p,
+             const struct config_stage *stage, struct problems *problems)
 {
 	const char **names = mem_array(NULL, p->n_stages + 1, sizeof(*names));
 
@@ -49,7 +95,9 @@ check_routes(const struct config_pipeline *p, const struct config_stage *stage,
 	for (size_t r = 0; r < stage->n_routes; r++) {
 		const struct config_route *route = &stage->routes[r];
 
-		if (leads_to(p, route) < 0)
+		if (other_pipeline(route))
+			check_other_pipeline(config, stage, route, problems);
+		else if (leads_to(p, route) < 0)
 			config_problem(
 			    problems, stage->file, route->line,
 			    "route %s of stage %s leads to '%s', which is not a stage of pipeline %s%s",
@@ -98,7 +146,8 @@ check_cycles(const struct config_pipeline *p, struct problems *problems)
 }
 
 static void
-check_pipeline(const struct config_pipeline *p, struct problems *problems)
+check_pipeline(const struct config *config, const struct config_pipeline *p,
+               struct problems *problems)
 {
 	size_t had = problems->n;
 
@@ -117,7 +166,7 @@ check_pipeline(const struct config_pipeline *p, struct problems *problems)
 			config_problem(problems, stage->file, stage->line,
 			               "backoff_max of stage %s is less than its backoff",
 			               stage->name);
-		check_routes(p, stage, problems);
+		check_routes(config, p, stage, problems);
 	}
 	if (problems->n == had)
 		check_cycles(p, problems);
@@ -134,7 +183,7 @@ config_check(const struct config *config, struct problems *problems)
 			config_problem(problems, p->file, p->line,
 			               "pipeline %s is there twice, also at %s:%d", p->name,
 			               first->file, first->line);
-		check_pipeline(p, problems);
+		check_pipeline(config, p, problems);
 	}
 	if (config->set.lease_life < 3 * config->set.heartbeat)
 		config_problem(

@@ -14,7 +14,7 @@
 #include "base/base.h"
 
 #define COUNTERS_MAGIC 0x50534354u
-#define COUNTERS_VERSION 1u
+#define COUNTERS_VERSION 2u
 #define COUNTERS_SLOTS 2048u   /* worker x stage x release */
 #define COUNTERS_WORKERS 1024u /* over all host processes of a supervisor */
 

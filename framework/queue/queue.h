@@ -61,7 +61,12 @@ enum settle_kind {
 	SETTLE_COMPLETED = 2,
 	SETTLE_DISCARDED = 3,
 	SETTLE_CANCELLED = 4,
-	SETTLE_DEAD = 5
+	SETTLE_DEAD = 5,
+	/* wait for the children that the same settlement gives them */
+	SETTLE_WAIT_ALL = 6, /* then go on to `lane`; dead when one failed */
+	SETTLE_WAIT_ANY = 7, /* then go on to `lane` */
+	SETTLE_LAST_ALL = 8, /* then are completed; dead when one failed */
+	SETTLE_LAST_ANY = 9  /* then are completed */
 };
 
 struct settle_set {
@@ -89,6 +94,15 @@ struct settle_failure {
 	const char *code, *message, *release;
 };
 
+struct settle_child {
+	int64_t parent;
+	int32_t lane; /* where it begins */
+	const char *attributes;
+	size_t attributes_len;
+	const void *body; /* NULL: none */
+	size_t body_len;
+};
+
 struct settle {
 	struct settle_set *sets;
 	size_t n_sets;
@@ -96,6 +110,8 @@ struct settle {
 	size_t n_outputs;
 	struct settle_failure *failures;
 	size_t n_failures;
+	struct settle_child *children;
+	size_t n_children;
 };
 
 /* One round trip of a worker: ends a lease, or a part of it, and takes the next one.

@@ -136,6 +136,29 @@ failure_args(struct db_args *args, struct arena *arena, const struct settle *s)
 }
 
 static void
+child_args(struct db_args *args, struct arena *arena, const struct settle *s)
+{
+	size_t n = s->n_children;
+	int64_t *parent = arena_alloc(arena, (n + 1) * sizeof *parent);
+	int32_t *lane = arena_alloc(arena, (n + 1) * sizeof *lane);
+	struct db_bytes *attributes = arena_alloc(arena, (n + 1) * 2 * sizeof *attributes);
+	struct db_bytes *body = attributes + n;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct settle_child *c = &s->children[i];
+
+		parent[i] = c->parent;
+		lane[i] = c->lane;
+		attributes[i] = (struct db_bytes){ c->attributes, c->attributes_len };
+		body[i] = (struct db_bytes){ c->body, c->body_len };
+	}
+	db_arg_int8s(args, arena, parent, n);
+	db_arg_int4s(args, arena, lane, n);
+	db_arg_jsons(args, arena, attributes, n);
+	db_arg_byteas(args, arena, body, n);
+}
+
+static void
 settle_args(struct db_args *args, struct arena *arena, const struct uuid *token,
             const struct settle *s)
 {
@@ -144,6 +167,7 @@ settle_args(struct db_args *args, struct arena *arena, const struct uuid *token,
 	set_args(args, arena, s);
 	output_args(args, arena, s);
 	failure_args(args, arena, s);
+	child_args(args, arena, s);
 }
 
 /* ---- answers ---- */

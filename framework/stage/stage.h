@@ -119,6 +119,23 @@ struct stage_hooks {
 	void *data;
 };
 
+/* The stage did its work: what it made of the job counts. */
+static inline bool
+stage_did(uint32_t outcome)
+{
+	return outcome == PS_DONE || outcome == PS_SPLIT;
+}
+
+/* A job that a stage split off, in the call's arena. */
+struct stage_child {
+	struct stage_child *next;
+	const char *route; /* declared */
+	const char *attributes;
+	size_t attributes_len;
+	const void *body; /* NULL: none */
+	size_t body_len;
+};
+
 /* A job as it goes through calls: the caller's storage. `in` is what the stage reads; after the
  * call `out` is what it left, and `changed` says whether they differ. */
 struct stage_job {
@@ -131,7 +148,9 @@ struct stage_job {
 	bool skipped; /* the host is stopping: the plugin never saw this job, whose outcome is UNSET
 	               */
 	const char
-	    *set;   /* the attributes that a setter left in out: they need no check. stage/'s own */
+	    *set; /* the attributes that a setter left in out: they need no check. stage/'s own */
+	struct stage_child *children, **last_child; /* in order; none unless stage_did() */
+	size_t n_children;
 	void *user; /* the caller's */
 };
 

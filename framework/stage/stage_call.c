@@ -28,6 +28,9 @@ prepare_job(struct stage_job *job, struct ps_job *lent, struct running *running)
 	job->out = job->in;
 	job->changed = job->skipped = false;
 	job->token = 0;
+	job->children = NULL;
+	job->last_child = &job->children;
+	job->n_children = 0;
 	job->set = job->in.attributes;
 	running->bytes_in += job->in.attributes_len + job->in.body_len;
 	*lent = (struct ps_job){
@@ -263,7 +266,7 @@ judge_outcome(struct running *running, struct stage_job *job, struct ps_job *len
 		                format_text(arena, "the stage left the outcome %u%s", lent->outcome,
 		                            lent->outcome == PS_LATER ? " without a token" : ""));
 		running->breaches++;
-	} else if (lent->outcome == PS_DONE && lent->route &&
+	} else if (stage_did(lent->outcome) && lent->route &&
 	           !release_has_route(running->call->release, lent->route)) {
 		turn_into_retry(
 		    lent, "BAD_ROUTE",
@@ -290,7 +293,7 @@ static void
 finish_job(struct running *running, struct stage_job *job, struct ps_job *lent)
 {
 	judge_outcome(running, job, lent);
-	if (lent->outcome == PS_DONE)
+	if (stage_did(lent->outcome))
 		judge_output(running, job, lent);
 	if (job->token != 0 && lent->outcome != PS_LATER) {
 		later_revoke(running->call->completions, job->token);
@@ -298,6 +301,7 @@ finish_job(struct running *running, struct stage_job *job, struct ps_job *lent)
 	}
 	switch (lent->outcome) {
 	case PS_DONE:
+	case PS_SPLIT:
 		if (job->changed)
 			running->bytes_out += job->out.attributes_len + job->out.body_len;
 		break;
@@ -306,7 +310,9 @@ finish_job(struct running *running, struct stage_job *job, struct ps_job *lent)
 	case PS_DISCARD: clean_texts(running->call->arena, lent); break;
 	default: break;
 	}
-	if (lent->outcome != PS_DONE) {
+	if (!stage_did(lent->outcome)) {
+		job->children = NULL;
+		job->n_children = 0;
 		lent->route = NULL;
 		job->changed = false;
 		job->out = job->in;
@@ -343,7 +349,7 @@ count_call(struct running *running, size_t seen, int64_t wall)
 	counter_add(slot, COUNTER_bytes_in, running->bytes_in);
 	counter_add(slot, COUNTER_bytes_out, running->bytes_out);
 	counter_add(slot, COUNTER_unset, running->breaches);
-	for (uint32_t o = PS_DONE; o <= PS_LATER; o++)
+	for (uint32_t o = PS_DONE; o <= PS_SPLIT; o++)
 		if (running->ended[o] > 0)
 			counter_add(slot, stage_outcome_counter(o), running->ended[o]);
 	if (atomic_load_explicit(&r->stale, memory_order_relaxed) > 0)

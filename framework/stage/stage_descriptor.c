@@ -13,6 +13,7 @@
 /* Bytes of the descriptor as each minor of this major had it: never less. */
 static const size_t size_of_minor[PS_ABI_MINOR_MAX + 1] = {
 	offsetof(struct ps_stage, quiesce) + sizeof(ps_quiesce_fn *),
+	offsetof(struct ps_stage, quiesce) + sizeof(ps_quiesce_fn *),
 };
 
 #define SIZE_MOST 65536u

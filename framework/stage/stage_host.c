@@ -13,6 +13,7 @@
 #include <string.h>
 
 /* Longest delay that a plugin may ask for: ten years. */
+#define CHILDREN_MOST 10000 /* of one job */
 #define DELAY_MOST_MS (INT64_C(3660) * 24 * 3600 * 1000)
 
 /* Lines of log that one place in the source may write on one thread in a second. */
@@ -55,7 +56,7 @@ host_vprintf(struct ps_call *call, const char *format, va_list args)
 bool
 stage_outcome_known(uint32_t outcome)
 {
-	return outcome >= PS_DONE && outcome <= PS_LATER;
+	return outcome >= PS_DONE && outcome <= PS_SPLIT;
 }
 
 enum counter
@@ -63,6 +64,7 @@ stage_outcome_counter(uint32_t outcome)
 {
 	switch (outcome) {
 	case PS_DONE: return COUNTER_done;
+	case PS_SPLIT: return COUNTER_split;
 	case PS_SNOOZE: return COUNTER_snoozed;
 	case PS_FAIL: return COUNTER_failed;
 	case PS_DISCARD: return COUNTER_discarded;
@@ -243,7 +245,8 @@ host_set_json(struct ps_call *call, struct ps_message *m, const char *name, cons
 	                    &m->attributes, &m->attributes_len, &fault);
 	if (st != OK)
 		return refused(call, &fault, name);
-	job_of(m)->set = m->attributes;
+	if (m->host_data) /* else a message of the plugin's own, for ps_child() */
+		job_of(m)->set = m->attributes;
 	return PS_OK;
 }
 
@@ -466,6 +469,39 @@ host_log(struct ps_call *call, const char *file, int line, int level, const char
 	         job, "attempt", attempt, dropped_name, more, NULL);
 }
 
+/* ---- children ---- */
+
+static enum ps_status
+host_child(struct ps_call *call, struct ps_job *job, const char *route, const char *attributes,
+           size_t attributes_len, const void *body, size_t body_len)
+{
+	struct running *running = running_of(call);
+	struct release *r = running->call->release;
+	struct arena *arena = running->call->arena;
+	struct stage_job *ours = job->host_data;
+	struct stage_child *child;
+	struct fault fault = { 0 };
+
+	if (!route)
+		route = release_default_route(r);
+	if (!release_has_route(r, route) || !attributes || body_len > BODY_MOST ||
+	    ours->n_children >= CHILDREN_MOST ||
+	    attributes_check(attributes, attributes_len, &fault) != OK)
+		return PS_ERROR;
+	child = arena_alloc(arena, sizeof *child);
+	*child = (struct stage_child){
+		.route = arena_dupn(arena, route, strlen(route)),
+		.attributes = arena_dupn(arena, attributes, attributes_len),
+		.attributes_len = attributes_len,
+		.body = body ? arena_dupn(arena, body, body_len) : NULL,
+		.body_len = body ? body_len : 0,
+	};
+	*ours->last_child = child;
+	ours->last_child = &child->next;
+	ours->n_children++;
+	return PS_OK;
+}
+
 /* ---- later, and open ---- */
 
 static uint64_t
@@ -516,4 +552,5 @@ const struct ps_host stage_host = {
 	.complete = later_complete,
 	.open_error = stage_open_error,
 	.vprintf = host_vprintf,
+	.child = host_child,
 };

@@ -171,6 +171,34 @@ leave_chain(struct chain *c, struct work *work, struct verdict verdict)
 	return keep_message(c, work, v);
 }
 
+/* Takes over the children of a job that its stage is done with. False: one would begin nowhere. */
+static bool
+take_children(struct chain *c, const struct work *work)
+{
+	struct worker *w = c->worker;
+
+	for (const struct stage_child *child = work->job.children; child; child = child->next) {
+		size_t pipeline, stage;
+
+		if (!config_child(c->pool->config, c->pipeline->conf, work->at.stage, child->route,
+		                  &pipeline, &stage))
+			return false;
+		if (w->n_children == w->cap_children) {
+			w->cap_children = w->cap_children ? w->cap_children * 2 : 64;
+			w->children = mem_array(w->children, w->cap_children, sizeof(*w->children));
+		}
+		w->children[w->n_children++] = (struct settle_child){
+			.parent = work->job.ps.id,
+			.lane = c->pool->pipelines[pipeline].lanes[stage].id,
+			.attributes = child->attributes,
+			.attributes_len = child->attributes_len,
+			.body = child->body,
+			.body_len = child->body_len,
+		};
+	}
+	return true;
+}
+
 static bool
 transactional(const struct lane *lane)
 {
@@ -211,7 +239,9 @@ after_stage(struct chain *c, struct work *work)
 		.code = job->ps.code,
 		.message = job->ps.message,
 		.delay_ms = job->ps.delay_ms,
+		.join = (enum ps_join)job->ps.join,
 	};
+	const size_t n_children = c->worker->n_children;
 	struct verdict v;
 	size_t next;
 
@@ -224,7 +254,18 @@ after_stage(struct chain *c, struct work *work)
 		work->gone = true;
 		return OK;
 	}
-	if (outcome.kind == PS_DONE) {
+	if (stage_did(outcome.kind) && !take_children(c, work)) {
+		c->worker->n_children = n_children;
+		outcome = (struct outcome){
+			.kind = PS_RETRY,
+			.code = "BAD_ROUTE",
+			.message = "the stage sent a child by a route that leads nowhere",
+			.delay_ms = -1,
+		};
+	}
+	if (outcome.kind == PS_SPLIT && job->n_children == 0)
+		outcome.kind = PS_DONE;
+	if (stage_did(outcome.kind)) {
 		if (!outcome.route)
 			outcome.route = release_default_route(lane->release);
 		if (job->changed) {
@@ -323,6 +364,7 @@ chain_run(struct worker *worker, struct lease *lease, struct verdict **ret_verdi
 
 	worker->kept = NULL;
 	worker->n_kept = 0;
+	worker->n_children = 0;
 	begin_chain(&c);
 	pool_state(worker, WORKER_IN_STAGE);
 	for (size_t s = first->stage; s < c.pipeline->conf->n_stages && st == OK; s++)

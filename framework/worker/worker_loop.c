@@ -98,6 +98,7 @@ close_worker(struct worker *w)
 	arena_destroy(w->arena[0]);
 	arena_destroy(w->arena[1]);
 	free(w->slots);
+	free(w->children);
 }
 
 static enum status
@@ -145,6 +146,7 @@ give_up(struct worker *w, const struct lease *lease)
 	         "a lease is given up: the database is away or this host was silent for too long",
 	         NULL);
 	transaction_abandon(w);
+	w->n_kept = w->n_children = 0;
 	pool_orphan(w->pool, &lease->token);
 	w->lost = false;
 	if (!db_alive(w->db))

@@ -74,6 +74,8 @@ struct worker {
 	struct position lease_at;
 	struct settle_output *kept; /* of the lease at hand: what fused stages made, to be kept */
 	size_t n_kept;
+	struct settle_child *children; /* that stages of the lease at hand split off */
+	size_t n_children, cap_children;
 	bool in_transaction; /* of the lease at hand */
 	bool in_savepoint;
 	bool lost; /* the connection died under the lease at hand */
@@ -169,6 +171,7 @@ struct outcome {
 	enum ps_outcome kind;
 	const char *route, *code, *message;
 	int64_t delay_ms;
+	enum ps_join join;
 };
 
 /* worker_verdict.c: pure, no database */

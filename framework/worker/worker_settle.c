@@ -42,13 +42,16 @@ settle_reconnect(struct worker *w)
 	return db_reconnect(w->db, &fault) == OK; /* one last try, to hand back */
 }
 
-/* What fused stages made goes with the settlement of the chain; not with one that hands the jobs
- * back instead. */
+/* What fused stages made, and the children that they split off, go with the settlement of the
+ * chain; not with one that hands the jobs back instead. */
 static void
 add_kept(struct worker *w, struct settle *settle)
 {
 	struct settle_output *all;
 
+	settle->children = w->children;
+	settle->n_children = w->n_children;
+	w->n_children = 0;
 	if (w->n_kept == 0)
 		return;
 	all = arena_alloc(w->arena[0], (settle->n_outputs + w->n_kept) * sizeof(*all));
@@ -66,6 +69,9 @@ settled_ok(struct ending *e)
 	struct pool *pool = e->worker->pool;
 
 	pool_count(e->worker, HOST_settles, 1);
+	for (size_t i = 0; i < e->settle.n_children; i++)
+		if (i == 0 || e->settle.children[i].lane != e->settle.children[i - 1].lane)
+			pool_ready(pool, e->settle.children[i].lane, e->worker->lease_at.priority);
 	for (size_t i = 0; i < e->settle.n_sets; i++) {
 		const struct settle_set *set = &e->settle.sets[i];
 

@@ -50,7 +50,7 @@ static bool
 all_done(const struct stage_call *call)
 {
 	for (size_t i = 0; i < call->n; i++)
-		if (call->jobs[i]->ps.outcome != PS_DONE)
+		if (!stage_did(call->jobs[i]->ps.outcome))
 			return false;
 	return true;
 }
@@ -152,7 +152,7 @@ attempt_one(struct worker *w, struct stage_call *call)
 {
 	struct attempt a = attempt(w, call);
 
-	if (a.sql_failed && !a.ended && !w->lost && call->jobs[0]->ps.outcome == PS_DONE)
+	if (a.sql_failed && !a.ended && !w->lost && stage_did(call->jobs[0]->ps.outcome))
 		fail_all(call, "SQL_ERROR", "SQL failed, though the stage said DONE");
 }
 

@@ -73,6 +73,24 @@ retry(const struct pool *pool, const struct position *at, const struct outcome *
 	add_failure(pool, at, outcome, ret);
 }
 
+/* Where a job that waits for its children goes then: on by its route, or to its end. */
+static struct verdict
+wait_for_children(const struct pool *pool, const struct position *at, const struct outcome *outcome,
+                  size_t next)
+{
+	const struct pool_pipeline *pipeline = &pool->pipelines[at->pipeline];
+	bool any = outcome->join == PS_JOIN_ANY, last = next == pipeline->conf->n_stages;
+	struct verdict v = leave(pool, at,
+	                         last ? (any ? SETTLE_LAST_ANY : SETTLE_LAST_ALL)
+	                              : (any ? SETTLE_WAIT_ANY : SETTLE_WAIT_ALL));
+
+	if (!last)
+		v.lane = pipeline->lanes[next].id;
+	v.hop = (int16_t)(at->hop + 1);
+	v.attempt = 0;
+	return v;
+}
+
 bool
 verdict_of(const struct pool *pool, const struct position *at, const struct outcome *outcome,
            uint64_t random, struct verdict *ret, size_t *ret_next)
@@ -82,6 +100,7 @@ verdict_of(const struct pool *pool, const struct position *at, const struct outc
 
 	switch (outcome->kind) {
 	case PS_DONE:
+	case PS_SPLIT:
 		next = config_next(pipeline, at->stage, outcome->route);
 		if (next <
 		    0) { /* declared by nobody: a completion, or a route that leads nowhere */
@@ -92,6 +111,10 @@ verdict_of(const struct pool *pool, const struct position *at, const struct outc
 				.delay_ms = -1,
 			};
 			retry(pool, at, &bad, random, ret);
+			return false;
+		}
+		if (outcome->kind == PS_SPLIT) {
+			*ret = wait_for_children(pool, at, outcome, (size_t)next);
 			return false;
 		}
 		if ((size_t)next < pipeline->n_stages) {
@@ -115,14 +138,6 @@ verdict_of(const struct pool *pool, const struct position *at, const struct outc
 		if (outcome->code)
 			add_failure(pool, at, outcome, ret);
 		return false;
-	case PS_SPLIT: {
-		const struct outcome unsupported = {
-			.kind = PS_FAIL,
-			.code = "SPLIT_UNSUPPORTED",
-			.message = "this host cannot split jobs yet",
-		};
-		return verdict_of(pool, at, &unsupported, random, ret, ret_next);
-	}
 	case PS_RETRY:
 	case PS_UNSET:
 	case PS_LATER: break;

@@ -403,7 +403,7 @@ is_fenced(const struct lease *lease)
 	struct settle_output output = { lease->jobs[0].id, 1, "{}", 2, NULL, 0 };
 	struct settle_failure failure = { lease->jobs[0].id, qb.lanes[0], 1, "CODE",
 		                          "message",         "release" };
-	const struct settle settle = { &set, 1, &output, 1, &failure, 1 };
+	const struct settle settle = { &set, 1, &output, 1, &failure, 1, NULL, 0 };
 	struct queue_claim claim = queue_bench_claim(qb.lanes[0], 100);
 	struct queue_turn turn = { .token = &lease->token, .settle = &settle, .claim = &claim };
 

@@ -20,7 +20,7 @@ script() {
 
 mkdir "$work/stranger"
 script > "$work/guide.sh"
-is 'the guide has sources in C and C++' '3 1' "$(grep -c '^```c file=' "$guide") $(grep -c '^```cc file=' "$guide")"
+is 'the guide has sources in C and C++' '4 1' "$(grep -c '^```c file=' "$guide") $(grep -c '^```cc file=' "$guide")"
 is 'each source begins and ends' "$(grep -c "<<'END_OF_SOURCE'" "$work/guide.sh")" "$(grep -c '^END_OF_SOURCE$' "$work/guide.sh")"
 ok 'the guide runs as written' bash -c "cd '$work/stranger' && PATH='$build:$PATH' timeout 120 bash '$work/guide.sh' > '$work/guide.out' 2>&1 || { cat '$work/guide.out'; exit 1; }"
 has() { grep -qF -- "$1" "$work/guide.out" || { tail -n 40 "$work/guide.out"; return 1; }; }
@@ -31,5 +31,7 @@ ok 'two stages in a row' has '"text": "HELLO!!!"'
 ok 'a job without text is a dead letter that says why' has 'NO_TEXT'
 ok 'the stage in C++ too' has '"text": "hello"'
 ok 'the asynchronous stage keeps its promise' has '"bytes": '
-ok 'the transactional stage wrote what the job said' bash -c "grep -qx hello '$work/guide.out' && grep -qx world '$work/guide.out'"
+ok 'the transactional stage wrote what the job said' bash -c "grep -qx hello '$work/guide.out' && grep -qx 'world and all' '$work/guide.out'"
+ok 'a job is split' has 'child        by word: {"text": "two"}'
+ok 'and each part ran' grep -qx world "$work/guide.out"
 is 'nothing that it started is left' '' "$(pgrep -f "$work/stranger" || true)"

@@ -65,8 +65,6 @@ zoo(struct ps_call *call, const struct ps_message *in, struct ps_message *out)
 	return PS_UNSET;
 #elif defined ZOO_unknown_outcome
 	return (enum ps_outcome)99;
-#elif defined ZOO_split
-	return PS_SPLIT;
 #elif defined ZOO_later_without_token
 	return PS_LATER;
 #elif defined ZOO_later_undeclared

@@ -302,10 +302,10 @@ another_version_is_refused_and_both_are_named(void **state)
 	(void)state;
 	counters_close(create());
 	overwrite(offsetof(struct segment, version), &version, sizeof version);
-	expect_refusal(INVALID, "layout version 2, this program reads version 1");
+	expect_refusal(INVALID, "layout version 3, this program reads version 2");
 	/* a later layout may be shorter than ours */
 	assert_int_equal(truncate(path, 100), 0);
-	expect_refusal(INVALID, "layout version 2, this program reads version 1");
+	expect_refusal(INVALID, "layout version 3, this program reads version 2");
 }
 
 static void

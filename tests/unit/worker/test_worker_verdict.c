@@ -177,12 +177,30 @@ discard_ends_with_its_reason(void **state)
 }
 
 static void
-split_is_refused_until_it_is_built(void **state)
+split_waits_and_goes_on_by_its_route(void **state)
 {
 	struct verdict v = verdict(*state, middle, PS_SPLIT, 0);
 
-	assert_int_equal(v.kind, SETTLE_DEAD);
-	assert_string_equal(v.code, "SPLIT_UNSUPPORTED");
+	assert_int_equal(v.kind, SETTLE_WAIT_ALL);
+	assert_int_equal(v.lane, 13);
+	assert_int_equal(v.hop, 5);
+	assert_int_equal(v.attempt, 0);
+	assert_false(v.failure);
+}
+
+static void
+split_at_the_last_stage_waits_and_is_completed(void **state)
+{
+	const struct outcome any = { .kind = PS_SPLIT, .route = "done", .join = PS_JOIN_ANY };
+	struct world *w = *state;
+	struct position last = middle;
+	struct verdict v;
+	size_t next;
+
+	last.stage = 2;
+	assert_false(verdict_of(&w->pool, &last, &any, 0, &v, &next));
+	assert_int_equal(v.kind, SETTLE_LAST_ANY);
+	assert_int_equal(v.lane, 13);
 }
 
 static void
@@ -306,7 +324,8 @@ main(void)
 		sentence(snooze_uses_no_attempt),
 		sentence(fail_is_dead_at_the_first_attempt),
 		sentence(discard_ends_with_its_reason),
-		sentence(split_is_refused_until_it_is_built),
+		sentence(split_waits_and_goes_on_by_its_route),
+		sentence(split_at_the_last_stage_waits_and_is_completed),
 		sentence(handing_back_charges_nothing),
 		sentence(backoff_doubles_up_to_its_cap_within_a_fifth),
 		sentence(verdicts_of_one_kind_make_one_set),
