@@ -11,9 +11,10 @@
  * lock. All else belongs to the thread. The lock is never held around a call
  * of curl or of the host.
  *
- * Note on names: each new connection that begins before the name is known
- * asks for it in a thread of its own. So FIRST_REQUESTS go out until a socket
- * was opened; from then on curl's cache knows the address.
+ * Note on the first requests: each new connection that begins before the name
+ * is known asks for it in a thread of its own, and with TLS each that begins
+ * before the server has shown HTTP/2 is one that streams would have saved. So
+ * FIRST_REQUESTS go out until a socket was opened, with TLS until an answer.
  */
 #include "embed_http_priv.h"
 
@@ -31,6 +32,7 @@
 #include <unistd.h>
 
 #define FIRST_REQUESTS 8u
+#define STREAMS_LEAST 32u /* of a connection with HTTP/2; servers seldom allow fewer */
 #define WAIT_MOST_MS 60000
 #define CONNECT_MOST_MS 10000
 #define DELAY_MOST_S (24 * 3600)
@@ -81,7 +83,7 @@ struct courier {
 	/* the thread's */
 	struct queue waiting;
 	uint32_t out;
-	bool name_known;
+	bool tls, known; /* known: more than the first requests may go out */
 	_Atomic uint64_t requests, passages;
 	_Atomic uint32_t shown_out;
 };
@@ -212,7 +214,7 @@ open_socket(void *data, curlsocktype purpose, struct curl_sockaddr *address)
 	struct courier *c = data;
 
 	(void)purpose;
-	c->name_known = true;
+	c->known = c->known || !c->tls;
 	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
@@ -229,6 +231,8 @@ set_up(struct request *r)
 	SET(CURLOPT_URL, conf->endpoint);
 	SET(CURLOPT_PROTOCOLS_STR, "http,https");
 	SET(CURLOPT_NOSIGNAL, 1L);
+	if (*conf->ca_file)
+		SET(CURLOPT_CAINFO, conf->ca_file);
 	SET(CURLOPT_HTTPHEADER, r->courier->headers);
 	SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(r->question));
 	SET(CURLOPT_POSTFIELDS, r->question);
@@ -241,7 +245,7 @@ set_up(struct request *r)
 	SET(CURLOPT_ERRORBUFFER, r->error);
 	SET(CURLOPT_PRIVATE, r);
 	/* rather a stream of a connection than one of its own, where the server may offer that */
-	SET(CURLOPT_PIPEWAIT, strncmp(conf->endpoint, "https", 5) == 0 ? 1L : 0L);
+	SET(CURLOPT_PIPEWAIT, r->courier->tls ? 1L : 0L);
 #undef SET
 	return !bad;
 }
@@ -324,7 +328,7 @@ make_out(struct courier *c, struct work *work)
 static bool
 may_start(const struct courier *c)
 {
-	return c->out < c->conf.most && (c->name_known || c->out < FIRST_REQUESTS);
+	return c->out < c->conf.most && (c->known || c->out < FIRST_REQUESTS);
 }
 
 static void
@@ -370,7 +374,7 @@ static const struct {
 	{ CURLE_WRITE_ERROR,              "ANSWER_TOO_LARGE" },
 	{ CURLE_SSL_CONNECT_ERROR,        "TLS" },
 	{ CURLE_PEER_FAILED_VERIFICATION, "TLS" },
-	{ CURLE_SSL_CACERT_BADFILE,       "TLS" },
+	{ CURLE_SSL_CACERT_BADFILE,       "TLS" }, /* ca_file cannot be read */
 	{ CURLE_OUT_OF_MEMORY,            "NO_MEMORY" },
 };
 /* clang-format on */
@@ -436,6 +440,20 @@ judge(struct request *r, CURLcode curl, struct verdict *ret)
 	return false;
 }
 
+/* The first answer. Over HTTP/2 a connection has room for about 100 requests, but when it is full
+ * curl would rather open one for each further request than wait for a second to come up. */
+static void
+know(struct courier *c, const struct request *r)
+{
+	long version = 0;
+
+	c->known = true;
+	curl_easy_getinfo(r->easy, CURLINFO_HTTP_VERSION, &version);
+	if (version >= CURL_HTTP_VERSION_2_0)
+		curl_multi_setopt(c->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+		                  (long)(c->conf.most / STREAMS_LEAST + FIRST_REQUESTS));
+}
+
 static void
 finish(struct courier *c, struct request *r, CURLcode curl)
 {
@@ -443,6 +461,8 @@ finish(struct courier *c, struct request *r, CURLcode curl)
 	struct verdict v;
 
 	atomic_fetch_add(&c->requests, 1);
+	if (!c->known && curl == CURLE_OK)
+		know(c, r);
 	if (!judge(r, curl, &v)) {
 		work_refuse(c, work, &v);
 		return;
@@ -675,6 +695,7 @@ courier_open(const struct courier_conf *conf, const char **ret_why)
 	queue_init(&c->waiting);
 	c->conf = *conf;
 	c->conf.most = fit_files(conf->most);
+	c->tls = strncasecmp(conf->endpoint, "https:", 6) == 0;
 	c->multi = curl_multi_init();
 	if (!c->multi || !make_headers(c))
 		goto fail;

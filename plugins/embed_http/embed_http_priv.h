@@ -38,7 +38,8 @@ bool answer_read(const char *text, size_t len, const uint32_t *index, uint32_t n
 struct courier_conf {
 	const struct ps_host *host;
 	const char *endpoint, *model;
-	const char *key; /* "": none is sent */
+	const char *key;     /* "": none is sent */
+	const char *ca_file; /* "": the system's */
 	uint32_t dimensions;
 	uint32_t batch; /* passages of a request */
 	uint32_t most;  /* requests out at once */
