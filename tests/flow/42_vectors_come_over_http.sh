@@ -5,8 +5,8 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-if ! command -v node > /dev/null; then
-	echo 'skipped: node is not here'
+if ! command -v node > /dev/null || ! command -v openssl > /dev/null; then
+	echo 'skipped: node or openssl is not here'
 	trap - EXIT
 	rm -rf "$work"
 	exit 77
@@ -87,3 +87,33 @@ start_host two
 ok 'the next host asks anew' "$penstock" wait documents --timeout 60s
 is 'and has it stored' 1 "$(sql "select count(*) from documents.passage where body like 'A text that nobody%'")"
 ok 'the queue is in order' "$penstock" verify
+
+# ---- with TLS and HTTP/2: 200 requests, 64 at once, over few connections
+openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/tls.key" -out "$work/tls.pem" -days 2 \
+	-subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 2> "$work/openssl.log"
+cat > "$work/secure.js" <<'END'
+const fs = require('fs'), dir = process.argv[2];
+let connections = 0;
+require('http2').createSecureServer({ key: fs.readFileSync(dir + '/tls.key'), cert: fs.readFileSync(dir + '/tls.pem') }, (req, res) => {
+	let text = '';
+	req.on('data', (part) => text += part);
+	req.on('end', () => res.end(JSON.stringify({ data: JSON.parse(text).input.map((t, index) =>
+		({ index, embedding: [t.length, 1, 1, 1, 1, 1, 1, 1] })) })));
+}).on('session', () => fs.writeFileSync(dir + '/connections', String(++connections)))
+	.listen(0, '127.0.0.1', function () { fs.writeFileSync(dir + '/secure', String(this.address().port)); });
+END
+node "$work/secure.js" "$work" > "$work/secure.log" 2>&1 &
+hosts+=("$!")
+wait_for 20 test -s "$work/secure" || { failed=1; exit 1; }
+{
+	printf 'PSPG\1\0\0\0\310\0\0\0\0\0\0\0\0\0\0\0\5\0\0\0'
+	for _ in $(seq 200); do printf '\0\0\0\0\5\0\0\0\0\0\0\0\0\0\0\0'; done
+	printf hello
+} > "$work/passages"
+over_tls() {
+	"$penstock" plugin test "$build/plugins/embed_http.so" -b "$work/passages" \
+		-o "endpoint = \"https://127.0.0.1:$(cat "$work/secure")/\"; model = \"m\"; dimensions = 8; batch = 1; max_in_flight = 64; $1"
+}
+ok 'a certificate that nobody vouches for is not trusted' says 'TLS' over_tls ''
+ok 'one of ca_file is' says 'DONE' over_tls "ca_file = \"$work/tls.pem\";"
+ok 'HTTP/2 shares connections' test "$(cat "$work/connections")" -le 20
