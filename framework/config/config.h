@@ -121,5 +121,33 @@ void config_options_text(const struct config_stage *stage, struct buf *out);
  * settings.def. */
 void config_print_sample(FILE *out);
 void config_print_manual(FILE *out);
+/* The manual's tables of keys, from pipeline_keys.def and stage_keys.def. */
+void config_print_pipeline_keys(FILE *out);
+void config_print_stage_keys(FILE *out);
+/* penstock.conf(5) as scdoc reads it. */
+void config_print_scd(FILE *out);
+/* A line of text for scdoc: what it would take for markup is escaped, `code` is bold. */
+void config_print_scd_text(const char *text, FILE *out);
+
+/* Names of all settings. */
+const char *const *config_setting_names(size_t *ret_n);
+
+/* ---- what differs between two configurations ---- */
+
+struct config_change {
+	const char *pipeline, *stage; /* NULL: a setting of the host; stage NULL: of the pipeline */
+	const char *what;             /* name of a setting or key, "option NAME", "route NAME" */
+	const char *before, *after;   /* as the file would write it; NULL: it is not there */
+	bool restart;                 /* else a reload takes it */
+};
+struct config_diff {
+	struct config_change *changes;
+	size_t n;
+	void *texts; /* what the changes point to */
+};
+/* Settings first, then pipelines as `before` has them, then new ones. The diff borrows names from
+ * both configurations. A password of `database` is not in it. */
+void config_diff(const struct config *before, const struct config *after, struct config_diff *diff);
+void config_diff_done(struct config_diff *diff);
 
 #endif

@@ -193,8 +193,8 @@ by_name(const void *a, const void *b)
 	              (*(const struct config_option *const *)b)->name);
 }
 
-static void
-add_value(const struct config_option *o, struct buf *out)
+void
+config_option_text(const struct config_option *o, struct buf *out)
 {
 	switch (o->type) {
 	case CONFIG_T_BOOL: buf_adds(out, o->boolean ? "true" : "false"); break;
@@ -220,7 +220,7 @@ config_options_text(const struct config_stage *stage, struct buf *out)
 	qsort(sorted, stage->n_options, sizeof(*sorted), by_name);
 	for (size_t i = 0; i < stage->n_options; i++) {
 		buf_printf(out, "%s=", sorted[i]->name);
-		add_value(sorted[i], out);
+		config_option_text(sorted[i], out);
 		buf_addc(out, '\n');
 	}
 	free(sorted);

@@ -11,11 +11,17 @@
 #define NAME_MOST 63
 #define ATTEMPTS_MOST 1000
 
-static const char *const pipeline_keys[] = { "name", "outputs", "stages" };
-static const char *const outputs_names[] = { "last", "all", "none" };
-static const char *const stage_keys[] = { "name",    "plugin",  "durable",     "max_attempts",
-	                                  "timeout", "backoff", "backoff_max", "max_lease",
-	                                  "options", "routes" };
+static const char *const pipeline_keys[] = {
+#define PIPELINE_KEY(name, fallback, help) #name,
+#include "config/pipeline_keys.def"
+#undef PIPELINE_KEY
+};
+static const char *const stage_keys[] = {
+#define STAGE_KEY(name, fallback, help) #name,
+#include "config/stage_keys.def"
+#undef STAGE_KEY
+};
+const char *const config_outputs_names[] = { "last", "all", "none" };
 
 struct place {
 	const char *file;
@@ -139,8 +145,8 @@ read_outputs(const config_setting_t *group, const struct place *at)
 	const config_setting_t *setting = config_setting_get_member(group, "outputs");
 	const char *text = setting ? config_setting_get_string(setting) : "last";
 
-	for (size_t i = 0; text && i < countof(outputs_names); i++)
-		if (strcmp(text, outputs_names[i]) == 0)
+	for (size_t i = 0; text && i < countof(config_outputs_names); i++)
+		if (strcmp(text, config_outputs_names[i]) == 0)
 			return (enum config_outputs)i;
 	config_problem(at->problems, at->file, line_of(setting),
 	               "outputs must be \"last\", \"all\" or \"none\"");

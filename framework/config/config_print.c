@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * config_print.c - the sample configuration and the manual, from settings.def.
+ * config_print.c - the sample configuration and the manual, from settings.def
+ * and the lists of keys.
  */
 #include <string.h>
 
@@ -17,6 +18,22 @@ static const struct printed rows[] = {
 	{ #type, #name, fallback, env, help, min, max },
 #include "config/settings.def"
 #undef SETTING
+};
+
+struct key {
+	const char *name, *fallback, *help; /* the last two with `code` in them */
+};
+
+static const struct key pipeline_keys[] = {
+#define PIPELINE_KEY(name, fallback, help) { #name, fallback, help },
+#include "config/pipeline_keys.def"
+#undef PIPELINE_KEY
+};
+
+static const struct key stage_keys[] = {
+#define STAGE_KEY(name, fallback, help) { #name, fallback, help },
+#include "config/stage_keys.def"
+#undef STAGE_KEY
 };
 
 static bool
@@ -95,4 +112,117 @@ config_print_manual(FILE *out)
 		print_range(row, out);
 		fputs(" |\n", out);
 	}
+}
+
+static void
+print_keys(const struct key *keys, size_t n, FILE *out)
+{
+	fputs("| key | default | meaning |\n|---|---|---|\n", out);
+	for (size_t i = 0; i < n; i++)
+		fprintf(out, "| `%s` |%s%s | %s |\n", keys[i].name, keys[i].fallback[0] ? " " : "",
+		        keys[i].fallback, keys[i].help);
+}
+
+void
+config_print_pipeline_keys(FILE *out)
+{
+	print_keys(pipeline_keys, countof(pipeline_keys), out);
+}
+
+void
+config_print_stage_keys(FILE *out)
+{
+	print_keys(stage_keys, countof(stage_keys), out);
+}
+
+/* ---- the manual page, as scdoc reads it ---- */
+
+void
+config_print_scd_text(const char *text, FILE *out)
+{
+	for (; *text; text++) {
+		if (*text == '`') {
+			fputc('*', out);
+			continue;
+		}
+		/* what scdoc would take for markup; a line that begins with one of these as well */
+		if (strchr("\\*_<>#|[]-.~", *text))
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+}
+
+static void
+scd_settings(FILE *out)
+{
+	for (size_t i = 0; i < countof(rows); i++) {
+		const struct printed *row = &rows[i];
+
+		fprintf(out, "*%s* = %s", row->name, quote(row));
+		config_print_scd_text(row->fallback, out);
+		fprintf(out, "%s\n\t", quote(row));
+		config_print_scd_text(row->help, out);
+		print_range(row, out);
+		fprintf(out, ". A %s", type_word(row));
+		if (row->environment[0]) {
+			fputs("; the environment has it as *", out);
+			config_print_scd_text(row->environment, out);
+			fputc('*', out);
+		}
+		fputs(".\n\n", out);
+	}
+}
+
+static void
+scd_keys(const struct key *keys, size_t n, FILE *out)
+{
+	for (size_t i = 0; i < n; i++) {
+		fprintf(out, "*%s*\n\t", keys[i].name);
+		config_print_scd_text(keys[i].help, out);
+		if (keys[i].fallback[0]) {
+			fputs(". Default: ", out);
+			config_print_scd_text(keys[i].fallback, out);
+		}
+		fputs(".\n\n", out);
+	}
+}
+
+void
+config_print_scd(FILE *out)
+{
+	fputs(
+	    "penstock.conf(5) \"penstock\"\n\n"
+	    "; SPDX-License-Identifier: BSD-2-Clause\n\n"
+	    "# NAME\n\npenstock.conf - configuration of penstock: settings and pipelines\n\n"
+	    "# DESCRIPTION\n\n"
+	    "_penstock.conf_ is read first, then each _conf.d/\\*.conf_ beside it, then each\n"
+	    "_pipelines.d/\\*.conf_, the files of a folder in the order of their names. A variable\n"
+	    "of the environment overrides the files, *--set* NAME=VALUE overrides both.\n"
+	    "*penstock check* says what is wrong, with file and line; *penstock config diff* what\n"
+	    "differs between two configurations.\n\n"
+	    "Each line ends with a semicolon. Durations and sizes are strings with a unit:\n"
+	    "\"250ms\", \"16MiB\". A *#* begins a comment.\n\n"
+	    "# SETTINGS\n\n",
+	    out);
+	scd_settings(out);
+	fputs("# PIPELINES\n\n"
+	      "A pipeline is a list of stages. A job goes from each stage to the one\n"
+	      "that its outcome's route names, else to the next one; behind the last it is\n"
+	      "completed.\n\n"
+	      "```\n"
+	      "pipeline: {\n"
+	      "\tname = \"documents\";\n"
+	      "\tstages = (\n"
+	      "\t\t{ name = \"detect\"; options: { max_size = \"4MiB\"; };\n"
+	      "\t\t  routes: { unknown = \"end\"; }; },\n"
+	      "\t\t{ name = \"index\"; plugin = \"store\"; durable = true; }\n"
+	      "\t);\n"
+	      "};\n"
+	      "```\n\n"
+	      "## Keys of a pipeline\n\n",
+	      out);
+	scd_keys(pipeline_keys, countof(pipeline_keys), out);
+	fputs("## Keys of a stage\n\n", out);
+	scd_keys(stage_keys, countof(stage_keys), out);
+	fputs("# SEE ALSO\n\n*penstock*(1), *penstock-check*(1), *penstock-config-diff*(1)\n", out);
 }

@@ -34,12 +34,19 @@ void config_set(struct settings *set, const config_setting_t *setting, const cha
 void config_environment(struct settings *set, struct problems *problems);
 void config_settings_free(struct settings *set);
 bool config_is_setting(const char *name);
-const char *const *config_setting_names(size_t *ret_n);
+/* The value of the i-th setting as a file would write it; the caller frees. */
+char *config_setting_text(const struct settings *set, size_t i);
+char *config_duration_text(int64_t ns);
+char *config_string_text(const char *text);
 
 /* config_pipeline.c */
+extern const char *const config_outputs_names[]; /* by enum config_outputs */
 void config_add_pipeline(struct config *config, const config_setting_t *setting, const char *file,
                          struct problems *problems);
 void config_pipeline_free(struct config_pipeline *pipeline);
+
+/* config_load.c: an option's value, canonical */
+void config_option_text(const struct config_option *option, struct buf *out);
 
 /* config_check.c: what only shows when all is read: routes, cycles */
 void config_check(const struct config *config, struct problems *problems);

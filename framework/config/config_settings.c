@@ -48,6 +48,65 @@ find(const char *name)
 	return NULL;
 }
 
+/* ---- back to text ---- */
+
+struct unit {
+	int64_t size;
+	const char *name;
+};
+
+/* In the largest unit that needs no fraction: exact, so that two texts differ when two values do.
+ */
+static char *
+in_units(int64_t value, const struct unit *units)
+{
+	while (units->size > 1 && (value == 0 || value % units->size != 0))
+		units++;
+	return mem_printf("\"%" PRId64 "%s\"", value / units->size, units->name);
+}
+
+char *
+config_duration_text(int64_t ns)
+{
+	static const struct unit units[] = { { 86400 * SEC, "d" }, { 3600 * SEC, "h" },
+		                             { 60 * SEC, "min" },  { SEC, "s" },
+		                             { MSEC, "ms" },       { 1000, "us" },
+		                             { 1, "ns" } };
+
+	return ns == 0 ? mem_dup("\"0s\"") : in_units(ns, units);
+}
+
+char *
+config_string_text(const char *text)
+{
+	struct buf out;
+
+	buf_init(&out);
+	buf_add_json(&out, text, strlen(text));
+	return buf_steal(&out);
+}
+
+char *
+config_setting_text(const struct settings *set, size_t i)
+{
+	static const struct unit units[] = { { (int64_t)1 << 40, "TiB" },
+		                             { (int64_t)1 << 30, "GiB" },
+		                             { (int64_t)1 << 20, "MiB" },
+		                             { (int64_t)1 << 10, "KiB" },
+		                             { 1, "B" } };
+	const void *at = (const char *)set + rows[i].offset;
+
+	switch (rows[i].kind) {
+	case BOOL: return mem_dup(*(const bool *)at ? "true" : "false");
+	case INT: return mem_printf("%" PRId64, *(const int64_t *)at);
+	case SIZE: return in_units(*(const int64_t *)at, units);
+	case DURATION: return config_duration_text(*(const int64_t *)at);
+	case STRING:
+	case PATH: break;
+	}
+	return config_string_text(*(char *const *)at);
+}
+
 bool
 config_is_setting(const char *name)
 {
