@@ -170,7 +170,7 @@ format-check: ## fail with a diff where the layout differs
 	@scripts/format check $(FORMAT_FILES)
 
 .PHONY: generate
-generate: $(BIN) ## make conf/penstock.conf, docs/commands.md and the settings in docs/configuration.md
+generate: $(BIN) ## make conf/penstock.conf, docs/commands.md and the tables in docs/configuration.md
 	@scripts/gen-config
 	@$(BIN) help --markdown > docs/commands.md
 
@@ -221,7 +221,7 @@ plugins: $(PLUGIN_SOS) ## only the plugins
 stages: $(STAGE_SOS) ## the sample stages and the zoo of misbehaving ones
 
 .PHONY: man
-man: $(MAN_PAGES) ## the manual pages
+man: $(MAN_PAGES) build/man/commands/.made ## the manual pages
 
 .PHONY: gen
 gen: $(GEN_SQL) ## the generated sources
@@ -390,6 +390,11 @@ $(BENCH_BINS): $(OUT)/bench/%: bench/%.c $(LIB) $(OUT)/obj/flags
 build/man/%.roff: %.scd
 	@mkdir -p $(@D)
 	$(Q)scdoc < $< > $@
+
+build/man/commands/.made: $(BIN) scripts/gen-man
+	$(say) MAN $(@D)
+	$(Q)scripts/gen-man $(BIN) $(@D)
+	@touch $@
 
 # objects stay: make would take those of the tests for intermediate files
 .SECONDARY:

@@ -6,6 +6,25 @@
 
 #include "cli/cli_priv.h"
 
+void
+cli_help_option(const struct cli_option *option, FILE *out)
+{
+	const struct cli_kind_of_value *kind = option->value
+	                                           ? cli_kind(option->value, strlen(option->value))
+	                                           : NULL;
+
+	fputs(option->help, out);
+	if (!kind || kind->values != CLI_WORDS)
+		return;
+	fputs(": ", out);
+	for (const char *p = kind->words; *p; p++) {
+		if (*p == ' ')
+			fputs(", ", out);
+		else
+			fputc(*p, out);
+	}
+}
+
 static void
 print_options(const struct cli_option *options, FILE *out)
 {
@@ -18,7 +37,9 @@ print_options(const struct cli_option *options, FILE *out)
 		else
 			snprintf(left, sizeof left, "    --%s%s%s", o->name, o->value ? " " : "",
 			         o->value ? o->value : "");
-		fprintf(out, "  %-26s %s\n", left, o->help);
+		fprintf(out, "  %-26s ", left);
+		cli_help_option(o, out);
+		fputc('\n', out);
 	}
 }
 
@@ -61,8 +82,10 @@ markdown_options(const struct cli_option *options, FILE *out)
 		fputs("| `", out);
 		if (o->letter)
 			fprintf(out, "-%c`, `", o->letter);
-		fprintf(out, "--%s%s%s` | %s |\n", o->name, o->value ? " " : "",
-		        o->value ? o->value : "", o->help);
+		fprintf(out, "--%s%s%s` | ", o->name, o->value ? " " : "",
+		        o->value ? o->value : "");
+		cli_help_option(o, out);
+		fputs(" |\n", out);
 	}
 }
 
@@ -101,6 +124,14 @@ cli_help_run(struct cli *cli)
 		cli_help_markdown(stdout);
 		return CLI_OK;
 	}
+	if (cli_flag(cli, "pages")) {
+		cli_manual_pages(stdout);
+		return CLI_OK;
+	}
+	if (cli_flag(cli, "page"))
+		return cli_manual_page(cli_value(cli, "page"), stdout)
+		           ? CLI_OK
+		           : cli_usage(cli, "there is no page `%s`", cli_value(cli, "page"));
 	if (cli->argc == 0) {
 		cli_help_all(stdout);
 		return CLI_OK;

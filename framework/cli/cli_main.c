@@ -85,8 +85,8 @@ matches(const struct cli_command *command, int argc, char **argv)
 }
 
 /* The command with the most words: `jobs cancel` before `jobs`. */
-static const struct cli_command *
-find_command(int argc, char **argv, int *ret_words)
+const struct cli_command *
+cli_find_command(int argc, char **argv, int *ret_words)
 {
 	const struct cli_command *found = NULL;
 
@@ -139,6 +139,62 @@ unknown_command(int argc, char **argv)
 	fputs("\nhint: penstock help\n", stderr);
 	free(typed);
 	return CLI_WRONG;
+}
+
+/* ---- values ---- */
+
+const struct cli_kind_of_value *
+cli_kind(const char *name, size_t n)
+{
+	for (const struct cli_kind_of_value *k = cli_kinds; k->name; k++)
+		if (strlen(k->name) == n && memcmp(k->name, name, n) == 0)
+			return k;
+	return NULL;
+}
+
+const char *
+cli_argument(const struct cli_command *command, int n, size_t *ret_len)
+{
+	const char *p = command->arguments;
+
+	while (*(p += strspn(p, " []."))) {
+		*ret_len = strcspn(p, " [].");
+		if (n-- == 0)
+			return p;
+		p += *ret_len;
+	}
+	return NULL;
+}
+
+/* Is it one of the few words that may stand there? */
+static int
+check_value(const struct cli *cli, const char *kind_name, size_t n, const char *value)
+{
+	const struct cli_kind_of_value *kind = cli_kind(kind_name, n);
+	size_t len = strlen(value), word;
+
+	if (!kind || kind->values != CLI_WORDS)
+		return CLI_OK;
+	for (const char *p = kind->words; *p; p += word, p += *p == ' ') {
+		word = strcspn(p, " ");
+		if (word == len && memcmp(p, value, len) == 0)
+			return CLI_OK;
+	}
+	return cli_usage(cli, "there is no %.*s `%s`; one of: %s", (int)n, kind_name, value,
+	                 kind->words);
+}
+
+static int
+check_arguments(const struct cli *cli)
+{
+	const char *name;
+	size_t len;
+	int end = CLI_OK;
+
+	for (int i = 0; end == CLI_OK && i < cli->argc; i++)
+		if ((name = cli_argument(cli->command, i, &len)))
+			end = check_value(cli, name, len, cli->argv[i]);
+	return end;
 }
 
 /* ---- options ---- */
@@ -240,10 +296,14 @@ take_options(struct parser *p, int argc, char **argv)
 	while (end == CLI_OK && (c = getopt_long(argc, argv, p->shorts, p->longs, NULL)) != -1) {
 		if (c == '?' || c == ':')
 			return cli_usage(p->cli, "what is `%s`?", argv[optind - 1]);
-		if (own && (i = option_index(own, OWN_BASE, c)) >= 0)
+		if (own && (i = option_index(own, OWN_BASE, c)) >= 0) {
 			p->cli->values[i] = own[i].value ? optarg : own[i].name;
-		else if ((i = option_index(cli_global_options, GLOBAL_BASE, c)) >= 0)
+			if (own[i].value)
+				end = check_value(p->cli, own[i].value, strlen(own[i].value),
+				                  optarg);
+		} else if ((i = option_index(cli_global_options, GLOBAL_BASE, c)) >= 0) {
 			end = take_global(p, cli_global_options[i].name, optarg);
+		}
 	}
 	return end;
 }
@@ -322,7 +382,7 @@ run(struct cli *cli, int argc, char **argv)
 
 	before = options_before(argc, argv);
 	if (before + 1 < argc) {
-		cli->command = find_command(argc - before - 1, argv + before + 1, &words);
+		cli->command = cli_find_command(argc - before - 1, argv + before + 1, &words);
 		if (!cli->command)
 			return unknown_command(argc - before - 1, argv + before + 1);
 	}
@@ -353,7 +413,8 @@ run(struct cli *cli, int argc, char **argv)
 		return cli_usage(cli, "something is missing");
 	if (cli->command->most >= 0 && cli->argc > cli->command->most)
 		return cli_usage(cli, "`%s` is too much", cli->argv[cli->command->most]);
-	return cli->command->run(cli);
+	end = check_arguments(cli);
+	return end == CLI_OK ? cli->command->run(cli) : end;
 }
 
 int

@@ -19,6 +19,23 @@ struct cli_option {
 	const char *help;
 };
 
+/* What a value is, by what stands for it in help. */
+enum cli_values {
+	CLI_ANY,
+	CLI_WORDS, /* one of a few words; the parser refuses others */
+	CLI_FILES,
+	CLI_FOLDERS,
+	CLI_PIPELINES,
+	CLI_STAGES,
+	CLI_COMMANDS,
+	CLI_SETTINGS /* name=value */
+};
+struct cli_kind_of_value {
+	const char *name; /* "STATE"; NULL ends the list */
+	enum cli_values values;
+	const char *words; /* of CLI_WORDS, with blanks between */
+};
+
 struct cli;
 struct cli_command {
 	const char *name;      /* "job show"; NULL ends the table */
@@ -31,6 +48,14 @@ struct cli_command {
 };
 extern const struct cli_command cli_commands[];
 extern const struct cli_option cli_global_options[];
+extern const struct cli_kind_of_value cli_kinds[];
+
+/* The kind of that name of n bytes, or NULL: any text. */
+const struct cli_kind_of_value *cli_kind(const char *name, size_t n);
+/* The n-th argument of the command as help names it, without brackets; NULL behind the last. */
+const char *cli_argument(const struct cli_command *command, int n, size_t *ret_len);
+/* The command with the most words in front of argv. */
+const struct cli_command *cli_find_command(int argc, char **argv, int *ret_words);
 
 /* ---- one invocation ---- */
 
@@ -75,6 +100,12 @@ int cli_open(struct cli *cli, struct db **ret_db);
 void cli_help_all(FILE *out);
 void cli_help_command(const struct cli_command *command, FILE *out);
 int cli_help_run(struct cli *cli);
+/* What the option means, with the words that it takes. */
+void cli_help_option(const struct cli_option *option, FILE *out);
+
+/* cli_manual.c: the names of the pages, and one of them for scdoc; false: there is none. */
+void cli_manual_pages(FILE *out);
+bool cli_manual_page(const char *name, FILE *out);
 
 /* ---- rows as a table or as JSON ---- */
 
@@ -153,6 +184,7 @@ COMMAND(migrate_up)
 COMMAND(migrate_down)
 COMMAND(migrate_status)
 COMMAND(check)
+COMMAND(config_diff)
 COMMAND(enqueue)
 COMMAND(status)
 COMMAND(lanes)
@@ -175,6 +207,8 @@ COMMAND(doctor)
 COMMAND(plugin_inspect)
 COMMAND(plugin_test)
 COMMAND(plugin_new)
+COMMAND(completion)
+COMMAND(completion_words)
 #undef COMMAND
 
 /* Migrations of the plugins that the configured pipelines use, and the core's; used by migrate and

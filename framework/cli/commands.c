@@ -1,15 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * commands.c - every command and option: help, the parser and docs/commands.md come from here.
+ * commands.c - every command and option: help, the parser, docs/commands.md, the
+ * manual pages and the completions come from here.
  */
 #include "cli/cli_priv.h"
 
 /* clang-format off */
 
+/* What the words in capitals stand for, of options and of arguments. Others are any text. */
+const struct cli_kind_of_value cli_kinds[] = {
+	{ "FILE",          CLI_FILES,     NULL },
+	{ "FOLDER",        CLI_FOLDERS,   NULL },
+	{ "OLD",           CLI_FILES,     NULL },
+	{ "NEW",           CLI_FILES,     NULL },
+	{ "PIPELINE",      CLI_PIPELINES, NULL },
+	{ "STAGE",         CLI_STAGES,    NULL },
+	{ "COMMAND",       CLI_COMMANDS,  NULL },
+	{ "SETTING=VALUE", CLI_SETTINGS,  NULL },
+	{ "STATE",         CLI_WORDS,     "ready running deferred waiting dead completed discarded cancelled" },
+	{ "SHELL",         CLI_WORDS,     "bash zsh fish" },
+	{ NULL, CLI_WORDS, NULL }
+};
+
 const struct cli_option cli_global_options[] = {
 	{ "config",   'c', "FILE",       "configuration; default $PENSTOCK_CONF, else " PENSTOCK_SYSCONFDIR "/penstock.conf" },
 	{ "database", 'd', "DSN",        "where the database is: the setting `database`" },
-	{ "set",      's', "NAME=VALUE", "another setting; may be given more than once" },
+	{ "set",      's', "SETTING=VALUE", "another setting; may be given more than once" },
 	{ "json",     'j', NULL,         "print JSON" },
 	{ "quiet",    'q', NULL,         "print data and errors only" },
 	{ "no-color", 0,   NULL,         "no colours; also with NO_COLOR set" },
@@ -52,22 +68,22 @@ static const struct cli_option enqueue_options[] = {
 };
 
 static const struct cli_option lanes_options[] = {
-	{ "pipeline", 'p', "NAME", "of this pipeline only" },
+	{ "pipeline", 'p', "PIPELINE", "of this pipeline only" },
 	{ NULL, 0, NULL, NULL }
 };
 
 static const struct cli_option jobs_options[] = {
-	{ "pipeline", 'p', "NAME",  "of this pipeline only" },
-	{ "stage",    0,   "NAME",  "at this stage only" },
-	{ "state",    0,   "STATE", "ready, running, deferred, waiting, dead, completed, discarded or cancelled" },
+	{ "pipeline", 'p', "PIPELINE",  "of this pipeline only" },
+	{ "stage",    0,   "STAGE",  "at this stage only" },
+	{ "state",    0,   "STATE", "in this state only" },
 	{ "attribute", 'a', "NAME=VALUE", "that were enqueued with this attribute" },
 	{ "limit",    'n', "N",     "at most so many; default 50" },
 	{ NULL, 0, NULL, NULL }
 };
 
 static const struct cli_option jobs_change_options[] = {
-	{ "pipeline", 'p', "NAME",  "of this pipeline only" },
-	{ "stage",    0,   "NAME",  "at this stage only" },
+	{ "pipeline", 'p', "PIPELINE",  "of this pipeline only" },
+	{ "stage",    0,   "STAGE",  "at this stage only" },
 	{ "state",    0,   "STATE", "in this state only" },
 	{ "attribute", 'a', "NAME=VALUE", "that were enqueued with this attribute" },
 	{ "dry-run",  0,   NULL,    "say how many it would be, and do nothing" },
@@ -82,8 +98,8 @@ static const struct cli_option job_output_options[] = {
 };
 
 #define DEAD_FILTERS \
-	{ "pipeline", 'p', "NAME", "of this pipeline only" }, \
-	{ "stage",    0,   "NAME", "that failed at this stage" }, \
+	{ "pipeline", 'p', "PIPELINE", "of this pipeline only" }, \
+	{ "stage",    0,   "STAGE", "that failed at this stage" }, \
 	{ "code",     0,   "CODE", "that failed with this code" }, \
 	{ "since",    0,   "TIME", "that died at this time or later, as PostgreSQL reads it" }, \
 	{ "until",    0,   "TIME", "that died before this time" }, \
@@ -123,6 +139,8 @@ static const struct cli_option plugin_new_options[] = {
 
 static const struct cli_option help_options[] = {
 	{ "markdown", 0, NULL, "all of it, as docs/commands.md has it" },
+	{ "pages",    0, NULL, "print the names of the manual's pages" },
+	{ "page",     0, "PAGE", "print one of them, as scdoc(5) reads it" },
 	{ NULL, 0, NULL, NULL }
 };
 
@@ -145,6 +163,12 @@ const struct cli_command cli_commands[] = {
 	{ "check", "", "check the configuration and the plugins that it names",
 	  "Says every problem with its file and line. Loads no plugin and asks no database.",
 	  none, 0, 0, check_command },
+	{ "config diff", "[OLD] NEW", "what differs between two configurations",
+	  "Each is a penstock.conf or its folder; without OLD it is the active one. Says for\n"
+	  "each difference whether a host takes it by a reload or needs a restart. Variables of\n"
+	  "the environment and flags override both. Exit code 0 when they are the same, 1 when\n"
+	  "they differ, 2 when one is broken.",
+	  none, 1, 2, config_diff_command },
 	{ "enqueue", "PIPELINE [ATTRIBUTES]", "put jobs into a pipeline",
 	  "One job with the given attributes (a JSON object), or many with --lines or\n"
 	  "--folder, streamed in batches of 10 000. Prints the ids.",
@@ -205,6 +229,14 @@ const struct cli_command cli_commands[] = {
 	  plugin_test_options, 1, 1, plugin_test_command },
 	{ "plugin new", "NAME", "start a plugin from the template", "",
 	  plugin_new_options, 1, 1, plugin_new_command },
+	{ "completion", "SHELL", "print what a shell needs to complete commands",
+	  "Put it where the shell looks, or: source <(penstock completion bash). The script\n"
+	  "asks `penstock completion words` at each Tab, so it always fits the program.",
+	  none, 1, 1, completion_command },
+	{ "completion words", "[WORD...]", "what may stand where the last word is",
+	  "For the scripts: completion words -- jobs --state ''. A word a line, behind a tab what it\n"
+	  "means; :files or :folders say that those may stand there.",
+	  none, 0, -1, completion_words_command },
 	{ "help", "[COMMAND]", "print help", "", help_options, 0, 2, cli_help_run },
 	{ NULL, NULL, NULL, NULL, NULL, 0, 0, NULL }
 };

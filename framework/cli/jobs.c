@@ -13,30 +13,14 @@ static const struct cli_column job_columns[] = {
 	{ "run_at", CLI_TIME }, { NULL, CLI_TEXT }
 };
 
-static bool
-is_state(const char *name)
-{
-	static const char *const states[] = { "ready", "running",   "deferred",  "waiting",
-		                              "dead",  "completed", "discarded", "cancelled" };
-
-	for (size_t i = 0; i < countof(states); i++)
-		if (strcmp(name, states[i]) == 0)
-			return true;
-	return false;
-}
-
 /* $1 to $5 of the statements. */
 static int
 filter_args(struct cli *cli, struct db_args *args)
 {
-	const char *state = cli_value(cli, "state");
-
-	if (state && !is_state(state))
-		return cli_usage(cli, "there is no state `%s`", state);
 	db_args_init(args);
 	db_arg_text(args, cli_value(cli, "pipeline"));
 	db_arg_text(args, cli_value(cli, "stage"));
-	db_arg_text(args, state);
+	db_arg_text(args, cli_value(cli, "state"));
 	return cli_arg_pair(cli, "attribute", args);
 }
 
