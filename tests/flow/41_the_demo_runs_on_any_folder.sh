@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 left() { find /tmp -maxdepth 1 -name 'penstock-demo.*' -newer "$work" | wc -l; }
-demo() { DOCS=$top/docs QUERY='which table holds a job?' PENSTOCK_BUILD=$build "$top/examples/documents/run"; }
+demo() { DOCS=$top/docs QUERY='a parcel is a set of ready jobs of one lane, scheduled as one row' PENSTOCK_BUILD=$build "$top/examples/documents/run"; }
 
 ok 'the demo comes to its end' bash -c "$(declare -f demo); top='$top' build='$build' demo > '$work/demo.out' 2>&1"
 ok 'it indexes every document' grep -qE '^[0-9]+ documents, [0-9]+ passages in' "$work/demo.out"

@@ -62,9 +62,10 @@ statement lock_patience "'2s'"
 # every kind, an output, a failure
 statement queue_settle "$(token 1), '{0,1,2,3,4,5}', '{2,1,1,1,1,1}', '{0,0,0,0,0,0}', '{1,0,0,0,0,0}', '{1,0,0,0,0,0}', '{0,1,1,1,1,1}', '{0,0,0,0,0,0}',
 	'{0,0,0,0,0,0}', array['{[1,3)}', '{[3,4)}', '{[4,5)}', '{[5,6)}', '{[6,7)}', '{[7,8)}']::int8multirange[],
-	'{1,2}', '{1,1}', array['{}', '{}']::json[], array[null, null]::bytea[], '{5,7}', '{1,1}', '{1,1}', '{X,X}', '{m,m}', '{r,r}'"
-statement queue_settle "$(token 1), '{2}', '{1}', '{0}', '{0}', '{0}', '{1}', '{0}', '{0}', array['{[8,9)}']::int8multirange[],
-	'{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}'"
+	'{1,2}', '{1,1}', array['{}', '{}']::json[], array[null, null]::bytea[], '{5,7}', '{1,1}', '{1,1}', '{X,X}', '{m,m}', '{r,r}',
+	'{1,1}', '{2,2}', array['{}', '{}']::json[], array[null, '\\x00']::bytea[]"
+statement queue_settle "$(token 1), '{6}', '{2}', '{0}', '{1}', '{0}', '{0}', '{0}', '{0}', array['{[8,9)}']::int8multirange[],
+	'{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{8}', '{2}', array['{}']::json[], array[null]::bytea[]"
 statement queue_wake 100
 statement queue_void "$(token 2)"
 statement queue_claim "$(token 3), 2, 1, 5, 1000000, 100, '{0}', '{1}'"
@@ -104,7 +105,7 @@ statement job_cancel "$running"
 statement job_output '1, 0::smallint'
 held=$(run_sql -c 'set search_path = pg_catalog' -c "select jobs from penstock.lease where token = $(token 5)")
 statement queue_settle "$(token 5), '{0}', '{2}', '{0}', '{1}', '{0}', '{0}', '{0}', '{0}', array['$held']::int8multirange[],
-	'{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}'"
+	'{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}'"
 statement dead_list "'p', 'a', null, null, null, 'x', 'y', 10"
 statement dead_purge "null, null, null, null, null, 'x', 'y', false"
 statement dead_purge "null, null, 'X', '2000-01-01', '2999-01-01', null, null, true"
@@ -115,6 +116,9 @@ statement dead_replay_one 7
 statement dead_purge_one 7
 statement jobs_retry "'p', 'a', 'deferred', null, null, false"
 statement jobs_cancel "'p', 'a', 'ready', null, null, false"
+statement jobs_cancel "null, null, 'waiting', null, null, false"
+grep -q '^1' "$work/statement" || { echo 'jobs_cancel: nobody waited'; failed=1; }
+run_sql -c 'set role penstock_host' -c 'select * from penstock.children(1)' > "$work/statement" 2>&1 || { cat "$work/statement"; failed=1; }
 statement queue_watch "'{1,2}'"
 statement queue_forget_keys 10
 statement queue_close_block 0
