@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: BSD-2-Clause
--- 0002_life: idempotency keys, cancel requests, pauses, children, totals of what retention dropped.
+-- 0002_life: idempotency keys, cancel requests, pauses, children, schedules, totals of what retention dropped.
 --
 -- Locks lane and job for an instant, and job against writers while it looks for parents, of which there are none: a second for
 -- ten million jobs.
@@ -50,6 +50,19 @@ create table penstock.waiting (
 	last      boolean     not null
 ) with (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 
+-- A job at each time that a cron expression names. next_at: infinity when there is none.
+create table penstock.schedule (
+	name       text        primary key,
+	pipeline   int         not null references penstock.pipeline,
+	cron       text        not null,
+	time_zone  text        not null,
+	attributes json        not null,
+	priority   smallint    not null,
+	catch_up   text        not null check (catch_up in ('skip', 'one', 'all')),
+	next_at    timestamptz not null,
+	last_at    timestamptz
+);
+
 -- What ended in blocks that are dropped since.
 create table penstock.total (
 	lane    int      not null,
@@ -61,5 +74,6 @@ create table penstock.total (
 alter table penstock.key owner to penstock_owner;
 alter table penstock.cancel_request owner to penstock_owner;
 alter table penstock.total owner to penstock_owner;
+alter table penstock.schedule owner to penstock_owner;
 alter table penstock.child owner to penstock_owner;
 alter table penstock.waiting owner to penstock_owner;

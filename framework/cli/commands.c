@@ -19,6 +19,7 @@ const struct cli_kind_of_value cli_kinds[] = {
 	{ "SETTING=VALUE", CLI_SETTINGS,  NULL },
 	{ "STATE",         CLI_WORDS,     "ready running deferred waiting dead completed discarded cancelled" },
 	{ "SHELL",         CLI_WORDS,     "bash zsh fish" },
+	{ "RULE",          CLI_WORDS,     "skip one all" },
 	{ NULL, CLI_WORDS, NULL }
 };
 
@@ -94,6 +95,13 @@ static const struct cli_option jobs_change_options[] = {
 static const struct cli_option job_output_options[] = {
 	{ "hop",  0, "N",    "as it was after so many stages; 0: as it was enqueued; default: the last that is stored" },
 	{ "body", 0, NULL,   "print the body, as it is" },
+	{ NULL, 0, NULL, NULL }
+};
+
+static const struct cli_option schedule_put_options[] = {
+	{ "time-zone", 0,   "ZONE", "by whose clocks, like Europe/Berlin; default UTC" },
+	{ "catch-up",  0,   "RULE", "times that passed while no host ran: skip, one job for all (default), or all" },
+	{ "priority",  'p', "N",    "of its jobs; lower runs first, default 0" },
 	{ NULL, 0, NULL, NULL }
 };
 
@@ -207,6 +215,15 @@ const struct cli_command cli_commands[] = {
 	  "What runs is finished; enqueue goes on. Holds on every host once it has said so.",
 	  none, 1, 2, pause_command },
 	{ "resume", "PIPELINE [STAGE]", "end a pause", "", none, 1, 2, resume_command },
+	{ "schedule list", "", "jobs that come by the clock, the next one first", "", none, 0, 0, schedule_list_command },
+	{ "schedule put", "NAME PIPELINE CRON [ATTRIBUTES]", "make or change a schedule",
+	  "CRON is minute, hour, day of month, month, day of week, as in cron(8), or @hourly,\n"
+	  "@daily, @weekly, @monthly, @yearly. Each time makes one job, whichever hosts run.\n"
+	  "Named hours follow the clock of the time zone: one that summer time leaves out comes\n"
+	  "later, one that comes twice counts once. Prints when it fires next.",
+	  schedule_put_options, 3, 4, schedule_put_command },
+	{ "schedule drop", "NAME", "drop a schedule", "", none, 1, 1, schedule_drop_command },
+	{ "schedule run", "NAME", "a job of this schedule now; prints its id", "", none, 1, 1, schedule_run_command },
 	{ "wait", "[PIPELINE]", "wait until no job is ready, running, deferred or waiting",
 	  "Shows progress on a terminal. Exit code 1 when dead letters are there at the end,\n"
 	  "or when the time is over.",

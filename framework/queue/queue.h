@@ -180,6 +180,8 @@ enum status queue_reap_leases(struct db *db, int64_t *ret_jobs, struct fault *fa
  * known. */
 enum status queue_wake(struct db *db, int32_t limit, int64_t *ret_jobs, int64_t *ret_next_ms,
                        struct fault *fault);
+/* Fires the schedules that are due. *ret_next_ms: as for queue_wake(). */
+enum status queue_fire(struct db *db, int64_t *ret_jobs, int64_t *ret_next_ms, struct fault *fault);
 /* Merges small parcels of the lane; *ret_parcels: how many fewer there are. */
 enum status queue_pack(struct db *db, int32_t lane, int32_t limit, int64_t *ret_parcels,
                        struct fault *fault);

@@ -112,23 +112,37 @@ queue_reap_leases(struct db *db, int64_t *ret_jobs, struct fault *fault)
 	return queue_number(db, sql_queue_reap_leases, NULL, ret_jobs, fault);
 }
 
-enum status
-queue_wake(struct db *db, int32_t limit, int64_t *ret_jobs, int64_t *ret_next_ms,
-           struct fault *fault)
+/* Statements that say how many jobs they moved, and when there will be more to do. */
+static enum status
+call_timed(struct db *db, const char *sql, const struct db_args *args, int64_t *ret_jobs,
+           int64_t *ret_next_ms, struct fault *fault)
 {
-	struct db_args args;
 	struct db_result *r;
-	enum status st;
+	enum status st = db_call(db, sql, args, &r, fault);
 
-	db_args_init(&args);
-	db_arg_int4(&args, limit);
-	st = db_call(db, sql_queue_wake, &args, &r, fault);
 	if (st != OK)
 		return st;
 	*ret_jobs = db_int(r, 0, 0);
 	*ret_next_ms = db_null(r, 0, 1) ? -1 : db_int(r, 0, 1);
 	db_result_free(r);
 	return OK;
+}
+
+enum status
+queue_wake(struct db *db, int32_t limit, int64_t *ret_jobs, int64_t *ret_next_ms,
+           struct fault *fault)
+{
+	struct db_args args;
+
+	db_args_init(&args);
+	db_arg_int4(&args, limit);
+	return call_timed(db, sql_queue_wake, &args, ret_jobs, ret_next_ms, fault);
+}
+
+enum status
+queue_fire(struct db *db, int64_t *ret_jobs, int64_t *ret_next_ms, struct fault *fault)
+{
+	return call_timed(db, sql_queue_fire, NULL, ret_jobs, ret_next_ms, fault);
 }
 
 enum status

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * janitor.c - what a host does beside working: beat, watch, reap, wake, pack, retire, listen.
+ * janitor.c - what a host does beside working: beat, watch, reap, wake, fire, pack, retire, listen.
  *
  * One thread with a connection of its own. Judges other hosts by its own
  * monotonic clock and only over a connection that was healthy all the while:
@@ -42,7 +42,7 @@ struct janitor {
 	struct arena *arena;
 	struct uuid boot;
 	/* mono: next time */
-	int64_t beat_at, watch_at, reap_at, wake_at, pack_at, blocks_at, retire_at;
+	int64_t beat_at, watch_at, reap_at, wake_at, pack_at, blocks_at, retire_at, fire_at;
 	struct watched_call *calls; /* one for each worker */
 	struct watch *watches;
 	size_t n_watches;
@@ -326,6 +326,23 @@ wake(struct janitor *j, struct fault *fault)
 	return OK;
 }
 
+/* Schedules: looks each second, since people make them without telling us, and when one is due. */
+static enum status
+fire(struct janitor *j, struct fault *fault)
+{
+	int64_t jobs, next_ms, now = clock_mono();
+	enum status st = queue_fire(j->db, &jobs, &next_ms, fault);
+
+	j->fire_at = now + WAKE_MOST;
+	if (st != OK)
+		return st;
+	if (next_ms >= 0 && next_ms * MSEC < WAKE_MOST)
+		j->fire_at = now + next_ms * MSEC;
+	if (jobs > 0)
+		pool_wake(j->pool, j->pool->n_workers);
+	return OK;
+}
+
 static enum status
 pack(struct janitor *j, struct fault *fault)
 {
@@ -464,6 +481,8 @@ do_duties(struct janitor *j, struct fault *fault)
 		st = wake(j, fault);
 	if (st == OK && now >= j->watch_at)
 		st = watch(j, fault);
+	if (st == OK && now >= j->fire_at)
+		st = fire(j, fault);
 	if (st == OK && now >= j->reap_at)
 		st = reap(j, fault);
 	if (st == OK && now >= j->blocks_at)
@@ -481,10 +500,15 @@ until_next_duty(const struct janitor *j)
 {
 	int64_t next = j->beat_at, known = atomic_load(&j->pool->wake_at), now = clock_mono();
 	const int64_t times[] = {
-		j->reap_at,  j->wake_at,
-		j->watch_at, j->blocks_at,
-		j->pack_at,  j->retire_at,
-		known,       j->bell && j->busy_since ? j->busy_since + BELL_QUIET : INT64_MAX
+		j->reap_at,
+		j->wake_at,
+		j->watch_at,
+		j->blocks_at,
+		j->pack_at,
+		j->retire_at,
+		j->fire_at,
+		known,
+		j->bell && j->busy_since ? j->busy_since + BELL_QUIET : INT64_MAX
 	};
 
 	for (size_t i = 0; i < countof(times); i++)

@@ -125,6 +125,15 @@ statement queue_close_block 0
 grep -q '^1' "$work/statement" || { echo 'queue_close_block: not closed'; failed=1; }
 statement queue_make_blocks
 statement queue_drop_block 1
+statement schedule_put "'s', 'p', '0 2 * * mon-fri', '{\"a\": 1}', 'Europe/Berlin', 1, 'all'"
+statement schedule_put "'t', 'p', '*/5 * * * *', '{}', 'UTC', 1, 'one'"
+statement schedule_list
+run_sql -c "update penstock.schedule set next_at = now() - interval '1 hour'" > /dev/null
+statement queue_fire
+grep -q '^[1-9]' "$work/statement" || { echo 'queue_fire: nothing was due'; failed=1; }
+statement schedule_run "'s'"
+statement schedule_drop "'s'"
+statement schedule_drop "'t'"
 statement job_show 1
 statement job_outputs 1
 statement job_failures 7

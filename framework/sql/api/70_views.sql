@@ -24,6 +24,11 @@ select h.id, h.name, h.machine, h.pid, h.version, h.started_at, h.beat,
 from penstock.host h;
 comment on view penstock.hosts is 'living boots of host processes';
 
+create view penstock.schedules as
+select s.name, p.name as pipeline, s.cron, s.time_zone, s.catch_up, s.priority, s.next_at, s.last_at
+from penstock.schedule s join penstock.pipeline p on p.id = s.pipeline;
+comment on view penstock.schedules is 'jobs that come by the clock';
+
 create view penstock.jobs as
 select s.id, p.name as pipeline, l.stage, s.state, s.attempt, s.hop, s.since, s.run_at
 from (

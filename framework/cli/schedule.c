@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * schedule.c - penstock schedule list, put, drop and run: jobs that come by the clock.
+ */
+#include <inttypes.h>
+
+#include "cli/cli_priv.h"
+#include "sql_text.h"
+
+int
+schedule_list_command(struct cli *cli)
+{
+	static const struct cli_column columns[] = {
+		{ "name", CLI_TEXT },      { "pipeline", CLI_TEXT }, { "cron", CLI_TEXT },
+		{ "time_zone", CLI_TEXT }, { "catch_up", CLI_TEXT }, { "next_at", CLI_TIME },
+		{ "last_at", CLI_TIME },   { NULL, CLI_TEXT }
+	};
+	struct db *db;
+	int end = cli_open(cli, &db);
+
+	if (end != CLI_OK)
+		return end;
+	end = cli_show(cli, db, sql_schedule_list, NULL, columns);
+	db_close(db);
+	return end;
+}
+
+static const char *
+or_else(const char *value, const char *fallback)
+{
+	return value ? value : fallback;
+}
+
+/* One row as lines for people, or as JSON. *ret, if any: its number. */
+static int
+tell(struct cli *cli, const char *sql, const struct db_args *args, const struct cli_column *columns,
+     int64_t *ret)
+{
+	struct fault fault = { 0 };
+	struct cli_table *t;
+	struct db_result *r;
+	struct db *db;
+	int end = cli_open(cli, &db);
+
+	if (end != CLI_OK)
+		return end;
+	if (db_call(db, sql, args, &r, &fault) != OK) {
+		db_close(db);
+		return cli_fail(&fault);
+	}
+	if (ret)
+		*ret = db_int(r, 0, 0);
+	t = cli_table_new(columns);
+	cli_table_result(t, r);
+	if (cli->json)
+		cli_table_print(t, cli);
+	else
+		cli_table_fields(t);
+	cli_table_free(t);
+	db_result_free(r);
+	db_close(db);
+	return CLI_OK;
+}
+
+int
+schedule_put_command(struct cli *cli)
+{
+	static const struct cli_column columns[] = { { "next_at", CLI_TIME }, { NULL, CLI_TEXT } };
+	const char *priority_text = cli_value(cli, "priority");
+	struct fault fault = { 0 };
+	int64_t priority = 0;
+	struct db_args args;
+
+	if (priority_text && text_int(priority_text, INT16_MIN, INT16_MAX, &priority, &fault) != OK)
+		return cli_fail(&fault);
+	db_args_init(&args);
+	db_arg_text(&args, cli->argv[0]);
+	db_arg_text(&args, cli->argv[1]);
+	db_arg_text(&args, cli->argv[2]);
+	db_arg_text(&args, cli->argc > 3 ? cli->argv[3] : "{}");
+	db_arg_text(&args, or_else(cli_value(cli, "time-zone"), "UTC"));
+	db_arg_int4(&args, (int32_t)priority);
+	db_arg_text(&args, or_else(cli_value(cli, "catch-up"), "one"));
+	return tell(cli, sql_schedule_put, &args, columns, NULL);
+}
+
+int
+schedule_drop_command(struct cli *cli)
+{
+	static const struct cli_column columns[] = { { "dropped", CLI_NUMBER },
+		                                     { NULL, CLI_TEXT } };
+	struct db_args args;
+	int64_t dropped = 0;
+	int end;
+
+	db_args_init(&args);
+	db_arg_text(&args, cli->argv[0]);
+	end = tell(cli, sql_schedule_drop, &args, columns, &dropped);
+	if (end != CLI_OK || dropped)
+		return end;
+	cli_say(cli, "there is no schedule '%s'; hint: penstock schedule list", cli->argv[0]);
+	return CLI_FOUND;
+}
+
+int
+schedule_run_command(struct cli *cli)
+{
+	static const struct cli_column columns[] = { { "job", CLI_NUMBER }, { NULL, CLI_TEXT } };
+	struct db_args args;
+
+	db_args_init(&args);
+	db_arg_text(&args, cli->argv[0]);
+	return tell(cli, sql_schedule_run, &args, columns, NULL);
+}
