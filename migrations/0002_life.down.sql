@@ -2,11 +2,11 @@
 -- Takes back 0002_life: keys, requests, totals and parents are forgotten, pauses end. Refused while jobs wait for their children.
 do $$
 begin
-	if exists (select from penstock.waiting) then
-		raise exception 'jobs wait for their children' using hint = 'Cancel them, or let them end, and try again.';
+	if exists (select from penstock.waiting) or exists (select from penstock.ordered) then
+		raise exception 'jobs wait for their children, or for their turn' using hint = 'Cancel them, or let them end, and try again.';
 	end if;
 end $$;
 drop index penstock.job_parent;
 alter table penstock.job drop column parent;
-drop table penstock.schedule, penstock.waiting, penstock.child, penstock.total, penstock.cancel_request, penstock.key;
+drop table penstock.turn, penstock.ordered, penstock.schedule, penstock.waiting, penstock.child, penstock.total, penstock.cancel_request, penstock.key;
 alter table penstock.lane drop column paused_at;

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: BSD-2-Clause
--- 0002_life: idempotency keys, cancel requests, pauses, children, schedules, totals of what retention dropped.
+-- 0002_life: idempotency keys, cancel requests, pauses, children, ordering keys, schedules, totals of what retention dropped.
 --
 -- Locks lane and job for an instant, and job against writers while it looks for parents, of which there are none: a second for
 -- ten million jobs.
@@ -50,6 +50,26 @@ create table penstock.waiting (
 	last      boolean     not null
 ) with (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 
+-- Jobs with an ordering key that are not yet due by it, in the order of id.
+create table penstock.ordered (
+	id       bigint   not null default nextval('penstock.row_id'),
+	pipeline int      not null,
+	key      text     not null,
+	job      bigint   not null unique,
+	lane     int      not null,
+	priority smallint not null,
+	bytes    bigint   not null,
+	primary key (pipeline, key, id)
+) with (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+
+-- Whose turn it is: one job for each key, from the moment when it is made ready until it ended.
+create table penstock.turn (
+	pipeline int    not null,
+	key      text   not null,
+	job      bigint not null unique,
+	primary key (pipeline, key)
+) with (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+
 -- A job at each time that a cron expression names. next_at: infinity when there is none.
 create table penstock.schedule (
 	name       text        primary key,
@@ -75,5 +95,7 @@ alter table penstock.key owner to penstock_owner;
 alter table penstock.cancel_request owner to penstock_owner;
 alter table penstock.total owner to penstock_owner;
 alter table penstock.schedule owner to penstock_owner;
+alter table penstock.ordered owner to penstock_owner;
+alter table penstock.turn owner to penstock_owner;
 alter table penstock.child owner to penstock_owner;
 alter table penstock.waiting owner to penstock_owner;

@@ -64,6 +64,7 @@ static const struct cli_option enqueue_options[] = {
 	{ "delay",    0,   "DURATION", "the one job runs so much later" },
 	{ "at",       0,   "TIME",   "the one job runs not before this time, as PostgreSQL reads it" },
 	{ "key",      'k', "KEY",    "the one job's idempotency key: its job is answered when there is one" },
+	{ "ordering-key", 'o', "KEY", "the one job begins when those before it with this key ended" },
 	{ "traceparent", 0, "ID",    "W3C trace context of the one job" },
 	{ NULL, 0, NULL, NULL }
 };

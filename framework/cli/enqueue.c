@@ -262,7 +262,7 @@ report(const struct stream *s)
 static int
 read_one(struct stream *s)
 {
-	static const char *const names[] = { "delay", "at", "key", "traceparent" };
+	static const char *const names[] = { "delay", "at", "key", "traceparent", "ordering-key" };
 	struct cli *cli = s->cli;
 	bool many = cli_flag(cli, "lines") || cli_flag(cli, "folder");
 	struct fault fault = { 0 };
@@ -282,6 +282,7 @@ read_one(struct stream *s)
 		.run_at = cli_value(cli, "at"),
 		.key = cli_value(cli, "key"),
 		.traceparent = cli_value(cli, "traceparent"),
+		.ordering_key = cli_value(cli, "ordering-key"),
 	};
 	return CLI_OK;
 }

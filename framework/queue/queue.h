@@ -180,6 +180,8 @@ enum status queue_reap_leases(struct db *db, int64_t *ret_jobs, struct fault *fa
  * known. */
 enum status queue_wake(struct db *db, int32_t limit, int64_t *ret_jobs, int64_t *ret_next_ms,
                        struct fault *fault);
+/* Gives turns to the first jobs of ordering keys that have none. */
+enum status queue_give_turns(struct db *db, int32_t limit, int64_t *ret_jobs, struct fault *fault);
 /* Fires the schedules that are due. *ret_next_ms: as for queue_wake(). */
 enum status queue_fire(struct db *db, int64_t *ret_jobs, int64_t *ret_next_ms, struct fault *fault);
 /* Merges small parcels of the lane; *ret_parcels: how many fewer there are. */
@@ -257,10 +259,11 @@ enum status queue_enqueue(struct db *db, struct arena *arena, const char *pipeli
 /* What only one job at a time has. */
 struct queue_enqueue_one {
 	int16_t priority;
-	int64_t delay_ms;        /* 0: none */
-	const char *run_at;      /* as PostgreSQL reads it; NULL: none */
-	const char *key;         /* NULL: none; the id of its job is answered when there is one */
-	const char *traceparent; /* NULL: none */
+	int64_t delay_ms;         /* 0: none */
+	const char *run_at;       /* as PostgreSQL reads it; NULL: none */
+	const char *key;          /* NULL: none; the id of its job is answered when there is one */
+	const char *traceparent;  /* NULL: none */
+	const char *ordering_key; /* NULL: none; not with a delay or run_at */
 };
 /* The job exists when it answers OK; after AWAY and UNKNOWN it may exist. */
 enum status queue_enqueue_one(struct db *db, const char *pipeline,

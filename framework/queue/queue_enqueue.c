@@ -270,6 +270,7 @@ queue_enqueue_one(struct db *db, const char *pipeline, const struct queue_messag
 	db_arg_text(&args, how->run_at);
 	db_arg_text(&args, how->key);
 	db_arg_text(&args, how->traceparent);
+	db_arg_text(&args, how->ordering_key);
 	st = queue_number(db, sql_enqueue_one, &args, ret_id, fault);
 	free(attributes);
 	return st;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * janitor.c - what a host does beside working: beat, watch, reap, wake, fire, pack, retire, listen.
+ * janitor.c - what a host does beside working: beat, watch, reap, wake, fire, order, pack, retire,
+ * listen.
  *
  * One thread with a connection of its own. Judges other hosts by its own
  * monotonic clock and only over a connection that was healthy all the while:
@@ -26,6 +27,8 @@
 #define RETIRE_EVERY (30 * SEC)
 #define RETENTION_PARTS 8 /* blocks are closed at this part of the retention's age */
 #define KEYS_LIMIT 10000
+#define TURNS_LIMIT 1000
+#define ORDER_BUSY (20 * MSEC) /* while there are keys without a turn */
 #define WAKE_LIMIT 1000
 #define PACK_LIMIT 2000
 #define RECONNECT_PAUSE (250 * MSEC)
@@ -42,7 +45,8 @@ struct janitor {
 	struct arena *arena;
 	struct uuid boot;
 	/* mono: next time */
-	int64_t beat_at, watch_at, reap_at, wake_at, pack_at, blocks_at, retire_at, fire_at;
+	int64_t beat_at, watch_at, reap_at, wake_at, pack_at, blocks_at, retire_at, fire_at,
+	    order_at;
 	struct watched_call *calls; /* one for each worker */
 	struct watch *watches;
 	size_t n_watches;
@@ -343,6 +347,20 @@ fire(struct janitor *j, struct fault *fault)
 	return OK;
 }
 
+/* Ordering keys whose first job was enqueued since: at once when told, soon while there are more.
+ */
+static enum status
+give_turns(struct janitor *j, struct fault *fault)
+{
+	int64_t jobs = 0;
+	enum status st = queue_give_turns(j->db, TURNS_LIMIT, &jobs, fault);
+
+	j->order_at = clock_mono() + (jobs > 0 ? ORDER_BUSY : WAKE_MOST);
+	if (st == OK && jobs > 0)
+		pool_wake(j->pool, j->pool->n_workers);
+	return st;
+}
+
 static enum status
 pack(struct janitor *j, struct fault *fault)
 {
@@ -481,6 +499,8 @@ do_duties(struct janitor *j, struct fault *fault)
 		st = wake(j, fault);
 	if (st == OK && now >= j->watch_at)
 		st = watch(j, fault);
+	if (st == OK && now >= j->order_at)
+		st = give_turns(j, fault);
 	if (st == OK && now >= j->fire_at)
 		st = fire(j, fault);
 	if (st == OK && now >= j->reap_at)
@@ -500,15 +520,11 @@ until_next_duty(const struct janitor *j)
 {
 	int64_t next = j->beat_at, known = atomic_load(&j->pool->wake_at), now = clock_mono();
 	const int64_t times[] = {
-		j->reap_at,
-		j->wake_at,
-		j->watch_at,
-		j->blocks_at,
-		j->pack_at,
-		j->retire_at,
-		j->fire_at,
-		known,
-		j->bell && j->busy_since ? j->busy_since + BELL_QUIET : INT64_MAX
+		j->reap_at,  j->wake_at,
+		j->watch_at, j->blocks_at,
+		j->pack_at,  j->retire_at,
+		j->fire_at,  j->order_at,
+		known,       j->bell && j->busy_since ? j->busy_since + BELL_QUIET : INT64_MAX
 	};
 
 	for (size_t i = 0; i < countof(times); i++)
@@ -547,6 +563,8 @@ do_round(struct janitor *j, struct fault *fault)
 	st = db_wait(j->db, j->pool->wait_fd, until_next_duty(j), payload, sizeof(payload), fault);
 	if (st == OK && strcmp(payload, "watch") == 0)
 		j->watch_at = 0;
+	else if (st == OK && strcmp(payload, "order") == 0)
+		j->order_at = 0;
 	else if (st == OK)
 		pool_wake(j->pool, 1);
 	eventfd_read(j->pool->kick, &kicks);

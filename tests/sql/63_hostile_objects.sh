@@ -89,8 +89,11 @@ for what in jobs lanes hosts ended remaining reasons; do
 	*) statement $what ;;
 	esac
 done
-statement enqueue_one "'p', '{}', '\\x00', 3, 60000, null, 'key', 'trace'"
-statement enqueue_one "'p', '{}', null, 3, null, '2999-01-01', null, null"
+statement enqueue_one "'p', '{}', '\\x00', 3, 60000, null, 'key', 'trace', null"
+statement enqueue_one "'p', '{}', null, 3, null, '2999-01-01', null, null, null"
+statement enqueue_one "'p', '{}', null, 3, null, null, null, null, 'order'"
+statement queue_give_turns 10
+grep -q '^1' "$work/statement" || { echo 'queue_give_turns: nothing'; failed=1; }
 statement lane_pause "'p', null"
 statement queue_watch "'{1,2}'"
 statement lane_resume "'p', 'a'"

@@ -32,6 +32,15 @@ life() {
 		insert into penstock.failure (job, lane, attempt, code, message, release) select g, 1, 1, 'X', '', '' from unnest(test.held(6)) r, generate_series(lower(r), upper(r) - 1) g;
 		select test.settle(6, 5, test.held(6));
 		select penstock.replay(array[(select lower(jobs) from penstock.dead)]);
+		select penstock.enqueue('q', ordering_key => 'k');
+		select penstock.give_turns(10);
+		select count(*) from test.claim(8, 1, 3);
+		select test.settle(8, 2, test.held(8), 3);
+		select penstock.enqueue('q');
+		select count(*) from test.claim(9, 1, 3);
+		select test.split(9, 8, 2, 3);
+		select count(*) from test.claim(10, 1, 3);
+		select test.settle(10, 2, test.held(10), 3);
 		select count(*) from test.claim(4, 100);
 		select test.settle(4, 3, test.held(4));
 		select penstock.pack(1, 100);
@@ -79,6 +88,10 @@ mutant 40_settle 's/set jobs = l.jobs - v_all/set jobs = l.jobs/' 'a part that s
 mutant 40_settle 's/where u.kind = 1 and/where u.kind = 9 and/' 'a retry that goes nowhere' || status=1
 mutant 40_settle 's/where u.kind in (2, 3, 4);/where u.kind in (2, 4);/' 'a discard that goes nowhere' || status=1
 mutant 40_settle 's/if 0 = any (p_kind) then/if true then/; s/where u.kind = 0 and/where u.kind in (0, 2) and/' 'a completed job that is ready again' || status=1
+mutant 46_order 's/perform penstock.turns_ended(/perform penstock.cardinality(/' 'an end that keeps its turn' || status=1
+mutant 46_order 's/where o.pipeline = p_pipeline and o.key = p_key and o.id = v_next.id;/where false;/; s/if not found then -- cancelled.*/if false then/' 'a turn that is given and kept' || status=1
+mutant 45_children 's/set pending = w.pending - v_ended.n,/set pending = w.pending,/' 'a parent that does not count' || status=1
+mutant 45_children 's/	delete from penstock.waiting w where w.job = p_job.job;/	null;/' 'a parent that goes on and waits' || status=1
 mutant 40_settle 's/p_jobs\[i\] := p_jobs\[i\] - v_cancel;/null;/' 'a cancelled job that goes on' || status=1
 mutant 65_life 's/set jobs = p.jobs - p_jobs, n = p.n - v_n/set jobs = p.jobs - p_jobs/' 'a cancel that forgets to count' || status=1
 mutant 65_life 's/perform penstock.end_jobs(v_parcel.lane/perform penstock.cardinality(v_parcel.jobs); -- (/' 'a cancelled job that is nowhere' || status=1

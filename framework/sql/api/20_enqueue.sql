@@ -121,13 +121,29 @@ begin
 	end if;
 end $$;
 
+-- Jobs with ordering keys wait for their turn, in the order of the arrays; one without a key is ready, and is not among them.
+create or replace function penstock.put_ordered(p_pipeline int, p_lane int, p_priority smallint, p_ids bigint[], p_keys text[], p_bytes bigint[])
+returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+	if exists (select from unnest(p_keys) k where length(k) not between 1 and 255) then
+		raise exception 'an ordering key has 1 to 255 characters' using errcode = 'PS004';
+	end if;
+	insert into penstock.ordered (pipeline, key, job, lane, priority, bytes)
+	select p_pipeline, u.key, u.id, p_lane, p_priority, u.bytes
+	from unnest(p_ids, p_keys, p_bytes) with ordinality as u(id, key, bytes, o) order by u.o;
+	if exists (select from penstock.doorbell d where d.lane = p_lane) then
+		perform pg_notify('penstock', 'order');
+	end if;
+end $$;
+
 -- One job; answers its id. The job exists when, and only when, the caller's transaction commits.
 -- With a key: while a job that was enqueued with the same key is younger than its key_life, that job's id is answered and nothing is
 -- enqueued, whatever became of it.
 create or replace function penstock.enqueue(pipeline text, attributes json default '{}', body bytea default null,
                                             priority int default 0, run_at timestamptz default null,
                                             traceparent text default null, key text default null,
-                                            key_life interval default '1 day') returns bigint
+                                            key_life interval default '1 day', ordering_key text default null) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
 	v_priority smallint := penstock.check_arguments(enqueue.priority, enqueue.run_at);
@@ -136,6 +152,10 @@ declare
 	v_id bigint := nextval('penstock.job_id');
 	v_taken bigint;
 begin
+	if enqueue.ordering_key is not null and enqueue.run_at is not null then
+		raise exception 'run_at and ordering_key exclude each other' using errcode = 'PS004',
+			hint = 'A job that is due later would hold up those behind it.';
+	end if;
 	if enqueue.key is not null then
 		v_taken := penstock.take_key(v_at.pipeline, enqueue.key, enqueue.key_life, v_id);
 		if v_taken <> v_id then
@@ -144,6 +164,10 @@ begin
 	end if;
 	insert into penstock.job (id, pipeline, attributes, body, traceparent)
 	values (v_id, v_at.pipeline, enqueue.attributes, enqueue.body, enqueue.traceparent);
+	if enqueue.ordering_key is not null then
+		perform penstock.put_ordered(v_at.pipeline, v_at.lane, v_priority, array[v_id], array[enqueue.ordering_key], array[v_bytes]);
+		return v_id;
+	end if;
 	perform penstock.put_set(v_at.lane, v_priority, enqueue.run_at, 1, v_bytes, int8multirange(int8range(v_id, v_id + 1)));
 	perform penstock.ring(v_at.lane);
 	return v_id;
@@ -153,7 +177,8 @@ end $$;
 -- attributes. A key that stands twice, or is taken, answers the first one's job.
 create or replace function penstock.enqueue_many(pipeline text, attributes json[], bodies bytea[] default null,
                                                  priority int default 0, run_at timestamptz default null,
-                                                 keys text[] default null, key_life interval default '1 day') returns bigint[]
+                                                 keys text[] default null, key_life interval default '1 day',
+                                                 ordering_keys text[] default null) returns bigint[]
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
 	v_priority smallint := penstock.check_arguments(enqueue_many.priority, enqueue_many.run_at);
@@ -170,22 +195,35 @@ begin
 	if enqueue_many.keys is not null and cardinality(enqueue_many.keys) <> v_n then
 		raise exception 'keys has % elements, attributes has %', cardinality(enqueue_many.keys), v_n using errcode = 'PS004';
 	end if;
+	if enqueue_many.ordering_keys is not null and cardinality(enqueue_many.ordering_keys) <> v_n then
+		raise exception 'ordering_keys has % elements, attributes has %', cardinality(enqueue_many.ordering_keys), v_n using errcode = 'PS004';
+	end if;
+	if enqueue_many.ordering_keys is not null and enqueue_many.run_at is not null then
+		raise exception 'run_at and ordering_keys exclude each other' using errcode = 'PS004';
+	end if;
 	v_drawn := array(select nextval('penstock.job_id') from generate_series(1, v_n));
 	v_ids := case when enqueue_many.keys is null then v_drawn
 	              else penstock.take_keys(v_at.pipeline, enqueue_many.keys, enqueue_many.key_life, v_drawn) end;
 	for v_set in
 		with message as materialized (
-			select m.id, m.a, m.b, m.o, penstock.check_message(m.a, m.b) as bytes
-			from unnest(v_drawn, v_ids, enqueue_many.attributes, enqueue_many.bodies) with ordinality as m(id, taken, a, b, o)
+			select m.id, m.a, m.b, m.k, m.o, penstock.check_message(m.a, m.b) as bytes
+			from unnest(v_drawn, v_ids, enqueue_many.attributes, enqueue_many.bodies, enqueue_many.ordering_keys)
+			     with ordinality as m(id, taken, a, b, k, o)
 			where m.id = m.taken
 		), job as (
 			insert into penstock.job (id, pipeline, attributes, body) select id, v_at.pipeline, a, b from message
 		)
-		select count(*)::int as n, sum(bytes)::bigint as bytes, range_agg(int8range(id, id + 1)) as jobs
-		from message group by (o - 1) / 1000 order by (o - 1) / 1000
+		select k is not null as is_ordered, count(*)::int as n, sum(bytes)::bigint as bytes, range_agg(int8range(id, id + 1)) as jobs,
+		       case when k is not null then array_agg(id order by o) end as ids, case when k is not null then array_agg(k order by o) end as keys,
+		       case when k is not null then array_agg(bytes order by o) end as sizes
+		from message group by k is not null, (o - 1) / 1000 order by (o - 1) / 1000
 	loop
-		perform penstock.put_set(v_at.lane, v_priority, enqueue_many.run_at, v_set.n, v_set.bytes, v_set.jobs);
-		v_new := true;
+		if v_set.is_ordered then
+			perform penstock.put_ordered(v_at.pipeline, v_at.lane, v_priority, v_set.ids, v_set.keys, v_set.sizes);
+		else
+			perform penstock.put_set(v_at.lane, v_priority, enqueue_many.run_at, v_set.n, v_set.bytes, v_set.jobs);
+			v_new := true;
+		end if;
 	end loop;
 	if v_new then
 		perform penstock.ring(v_at.lane);

@@ -108,7 +108,7 @@ begin
 		                              c_parent, c_lane, c_attributes, c_body);
 	end if;
 	if p_kind && '{2,3,4,5}' then
-		perform penstock.children_ended(
+		perform penstock.jobs_ended(
 			(select range_agg(r) from unnest(p_kind, p_jobs) as u(kind, jobs), unnest(u.jobs) r where u.kind in (2, 3)),
 			(select range_agg(r) from unnest(p_kind, p_jobs) as u(kind, jobs), unnest(u.jobs) r where u.kind in (4, 5)));
 	end if;

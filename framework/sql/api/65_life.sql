@@ -8,9 +8,15 @@ declare
 	v_parcel penstock.parcel;
 	v_deferred penstock.deferred;
 	v_waiting penstock.waiting;
+	v_ordered penstock.ordered;
 	v_n int;
 	v_sum bigint := 0;
 begin
+	for v_ordered in select o.* from penstock.ordered o where p_jobs @> o.job order by o.pipeline, o.key, o.id for update loop
+		delete from penstock.ordered o where (o.pipeline, o.key, o.id) = (v_ordered.pipeline, v_ordered.key, v_ordered.id);
+		perform penstock.end_jobs(v_ordered.lane, int8multirange(int8range(v_ordered.job, v_ordered.job + 1)));
+		v_sum := v_sum + 1;
+	end loop;
 	-- parents first: one whose children are cancelled before it would die of them
 	for v_waiting in select w.* from penstock.waiting w where p_jobs @> w.job order by w.job for update loop
 		delete from penstock.waiting w where w.job = v_waiting.job;
@@ -48,7 +54,7 @@ begin
 	insert into penstock.settled (block, lane, outcome, n, jobs)
 	select c.block, p_lane, 4, penstock.cardinality(c.jobs), c.jobs from penstock.cut_at_blocks(p_jobs) c;
 	delete from penstock.cancel_request c where p_jobs @> c.job;
-	perform penstock.children_ended('{}', p_jobs);
+	perform penstock.jobs_ended('{}', p_jobs);
 end $$;
 
 create or replace function penstock.as_set(p_ids bigint[]) returns int8multirange

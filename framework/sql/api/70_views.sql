@@ -14,7 +14,7 @@ join penstock.pipeline p on p.id = l.pipeline
 left join (select lane, sum(n) as jobs, count(*) as parcels, sum(bytes) as bytes from penstock.parcel group by lane) r on r.lane = l.id
 left join (select lane, sum(n) as jobs from penstock.lease group by lane) g on g.lane = l.id
 left join (select lane, sum(n) as jobs from penstock.deferred group by lane) d on d.lane = l.id
-left join (select lane, count(*) as jobs from penstock.waiting group by lane) w on w.lane = l.id
+left join (select x.lane, count(*) as jobs from (select lane from penstock.waiting union all select lane from penstock.ordered) x group by x.lane) w on w.lane = l.id
 left join (select lane, sum(n) as jobs from penstock.dead group by lane) x on x.lane = l.id;
 comment on view penstock.lanes is 'the queue in front of each stage: jobs by state';
 
@@ -43,6 +43,8 @@ from (
 	union all
 	select w.job, w.lane, 'waiting', 0::smallint, w.hop, w.since, null from penstock.waiting w
 	union all
+	select o.job, o.lane, 'waiting', 0::smallint, 0::smallint, null, null from penstock.ordered o
+	union all
 	select g.id, q.lane, 'dead', q.attempt, q.hop, q.at, null
 	from penstock.dead q, unnest(q.jobs) r, generate_series(lower(r), upper(r) - 1) as g(id)
 	union all
@@ -70,6 +72,8 @@ with place as (
 	select q.lane, 'deferred', q.attempt, q.hop, q.input_hop, null, q.run_at, null from penstock.deferred q where q.jobs @> p_id
 	union all
 	select w.lane, 'waiting', 0::smallint, w.hop, w.input_hop, w.since, null, null from penstock.waiting w where w.job = p_id
+	union all
+	select o.lane, 'waiting', 0::smallint, 0::smallint, 0::smallint, null, null, null from penstock.ordered o where o.job = p_id
 	union all
 	select q.lane, 'dead', q.attempt, q.hop, q.input_hop, q.at, null, null from penstock.dead q where q.jobs @> p_id
 	union all

@@ -7,6 +7,7 @@ language sql stable as $$
 	union all select 'deferred', id, n, bytes, jobs from penstock.deferred
 	union all select 'lease', 0, n, bytes, jobs from penstock.lease
 	union all select 'waiting', job, 1, bytes, int8multirange(int8range(job, job + 1)) from penstock.waiting
+	union all select 'ordered', id, 1, bytes, int8multirange(int8range(job, job + 1)) from penstock.ordered
 	union all select 'dead', id, n, bytes, jobs from penstock.dead
 	union all select 'settled', id, n, 0, jobs from penstock.settled
 $$;
@@ -49,7 +50,7 @@ begin
 		from penstock.held() h;
 	return query select 'every set is in a lane that is there', count(*), coalesce('lane ' || min(q.lane), '')
 		from (select lane from penstock.parcel union all select lane from penstock.deferred union all select lane from penstock.lease
-		      union all select lane from penstock.waiting union all select lane from penstock.dead union all select lane from penstock.settled) q
+		      union all select lane from penstock.waiting union all select lane from penstock.ordered union all select lane from penstock.dead union all select lane from penstock.settled) q
 		where not exists (select from penstock.lane l where l.id = q.lane);
 	return query select 'every stored message is there', count(*) filter (where o.job is null), format('%s jobs with one', count(*))
 		from (select jobs, input_hop from penstock.parcel union all select jobs, input_hop from penstock.deferred
@@ -63,6 +64,10 @@ begin
 		where not exists (select from penstock.job j where j.id = s.job);
 	return query select 'every job waits for as many children as have not ended', count(*), coalesce('job ' || min(w.job), '')
 		from penstock.waiting w where w.pending = 0 or w.pending <> (select count(*) from penstock.child k where k.parent = w.job);
+	return query select 'every turn has a job that has not ended', count(*), coalesce('job ' || min(t.job), '')
+		from penstock.turn t
+		where not exists (select from penstock.parcel q where q.jobs @> t.job) and not exists (select from penstock.deferred q where q.jobs @> t.job)
+		  and not exists (select from penstock.lease q where q.jobs @> t.job) and not exists (select from penstock.waiting w where w.job = t.job);
 	return query select 'every dead letter has a reason', count(*) filter (where not exists (select from penstock.failure f where f.job = g.id)),
 		format('%s dead letters', count(*))
 		from penstock.dead q cross join unnest(q.jobs) r cross join generate_series(lower(r), upper(r) - 1) as g(id);

@@ -14,8 +14,8 @@ begin
 	end loop;
 end $$;
 
-grant execute on function penstock.enqueue(text, json, bytea, int, timestamptz, text, text, interval) to penstock_enqueue;
-grant execute on function penstock.enqueue_many(text, json[], bytea[], int, timestamptz, text[], interval) to penstock_enqueue;
+grant execute on function penstock.enqueue(text, json, bytea, int, timestamptz, text, text, interval, text) to penstock_enqueue;
+grant execute on function penstock.enqueue_many(text, json[], bytea[], int, timestamptz, text[], interval, text[]) to penstock_enqueue;
 grant execute on function penstock.cancel(bigint[]) to penstock_enqueue;
 -- penstock enqueue asks where the jobs go before it chooses its road; the hint of PS003 says no less
 grant execute on function penstock.find_pipeline(text) to penstock_enqueue;

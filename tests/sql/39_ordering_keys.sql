@@ -1,0 +1,78 @@
+-- SPDX-License-Identifier: BSD-2-Clause
+-- Ordering keys: one job of a key at a time, in their order, and nobody else waits.
+select test.world();
+create function put(k text) returns bigint language sql as $$ select penstock.enqueue('p', ordering_key => k) $$;
+create function states(variadic ids bigint[]) returns text language sql as $$ select string_agg(test.state(id), ' ' order by o) from unnest(ids) with ordinality u(id, o) $$;
+create function ends(t int, k int, p_attempt int default 1) returns bigint language plpgsql as $$
+declare
+	v_job bigint;
+begin
+	perform test.claim(t, 1);
+	v_job := lower(test.held(t));
+	if k = 5 then
+		insert into penstock.failure (job, lane, attempt, code, message, release) values (v_job, 1, 1, 'X', '', '');
+	end if;
+	perform test.settle(t, k, test.held(t), attempt => p_attempt);
+	return v_job;
+end $$;
+
+select put('k') as a, put('k') as b, put('k') as c, put('other') as d \gset
+select test.is('none is ready before a host looked', 'waiting waiting waiting waiting', states(:a, :b, :c, :d));
+select test.is('then the first of each key', 2, penstock.give_turns(10));
+select test.is('the first', 'ready waiting waiting ready', states(:a, :b, :c, :d));
+select test.is('no more', 0, penstock.give_turns(10));
+select test.clean();
+select test.is('the first runs and ends', :a, ends(1, 2));
+select test.is('the second follows at once', 'completed ready waiting ready', states(:a, :b, :c, :d));
+select test.is('the other key', :d, ends(2, 2));
+select test.is('the second retries', :b, ends(3, 1));
+select test.is('the third waits for it', 'deferred waiting', states(:b, :c));
+select test.clean();
+update penstock.deferred set run_at = now();
+select penstock.wake(10);
+select test.is('it dies', :b, ends(4, 5));
+select test.is('then the third goes on', 'dead ready', states(:b, :c));
+select test.is('a replay takes no turn', 1, penstock.replay(array[:b]));
+select test.clean();
+select ends(5, 2), ends(6, 2);
+select test.is('all over', 'completed completed', states(:b, :c));
+select test.is('no turn is left', 0, (select count(*) from penstock.turn));
+select test.clean();
+
+-- cancel, of one that waits and of one that has the turn
+select put('k') as a, put('k') as b, put('k') as c \gset
+select penstock.give_turns(10);
+select test.is('the one in the middle', 1, (select cancelled from penstock.cancel(array[:b])));
+select test.is('the first goes on', 'ready cancelled waiting', states(:a, :b, :c));
+select test.is('the first', 1, (select cancelled from penstock.cancel(array[:a])));
+select test.is('passes its turn on', 'cancelled cancelled ready', states(:a, :b, :c));
+select ends(7, 2);
+select test.is('rolled back, no turn is taken', 0, (select count(*) from penstock.turn));
+select test.clean();
+
+-- to the next stage: the turn is kept
+select put('k') as a, put('k') as b \gset
+select penstock.give_turns(10);
+select count(*) from test.claim(8, 1);
+select test.settle(8, 0, test.held(8), 2, hop => 1);
+select test.is('between stages', 'ready waiting', states(:a, :b));
+select test.is('nobody else begins', 0, (select count(*) from test.claim(9, 10)));
+select count(*) from test.claim(10, 1, 2);
+select test.settle(10, 2, test.held(10), 2);
+select test.is('then the next', 'completed ready', states(:a, :b));
+select ends(11, 2);
+
+-- many: with keys and without
+select penstock.enqueue_many('p', array_fill('{}'::json, array[6]), ordering_keys => array['x', 'y', null, 'x', 'y', null]) as ids \gset
+select test.is('two are ready at once', 2, (select sum(n) from penstock.parcel));
+select test.is('two keys', 2, penstock.give_turns(10));
+select test.is('in the order of the array', (:'ids'::bigint[])[1:2]::text, (select array_agg(job order by key) from penstock.turn)::text);
+select test.is('so many at a time', 'true', (select count(*) = 100 from (select put('k' || n) from generate_series(1, 100) n) s)::text);
+select test.is('forty', 40, penstock.give_turns(40));
+select test.is('and the rest', 60, penstock.give_turns(100));
+select test.clean();
+
+-- refused
+select test.refused('an empty key', $$ select put('') $$, 'PS004', '1 to 255');
+select test.refused('later', $$ select penstock.enqueue('p', ordering_key => 'k', run_at => now()) $$, 'PS004', 'exclude');
+select test.refused('as many keys', $$ select penstock.enqueue_many('p', array['{}']::json[], ordering_keys => '{a,b}') $$, 'PS004', 'ordering_keys has 2');
