@@ -39,7 +39,7 @@ life() {
 		select penstock.enqueue('q');
 		select count(*) from test.claim(9, 1, 3);
 		select test.split(9, 8, 2, 3);
-		select count(*) from test.claim(10, 1, 3);
+		select count(*) from test.claim(10, 10, 3);
 		select test.settle(10, 2, test.held(10), 3);
 		select count(*) from test.claim(4, 100);
 		select test.settle(4, 3, test.held(4));
