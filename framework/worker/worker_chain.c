@@ -227,12 +227,20 @@ fuses(const struct chain *c, const struct lane *from, size_t next)
 	return !transactional(from) || transactional(to);
 }
 
-/* One job after its call: on to the next stage, or out of the lease. */
-static enum status
-after_stage(struct chain *c, struct work *work)
+static const struct outcome lost_child = {
+	.kind = PS_RETRY,
+	.code = "BAD_ROUTE",
+	.message = "the stage sent a child by a route that leads nowhere",
+	.delay_ms = -1,
+};
+
+/* What the stage said, and what it left where it did its work. */
+static struct outcome
+take_outcome(struct chain *c, struct work *work)
 {
 	struct stage_job *job = &work->job;
 	const struct lane *lane = &c->pipeline->lanes[work->at.stage];
+	const size_t n_children = c->worker->n_children;
 	struct outcome outcome = {
 		.kind = (enum ps_outcome)job->ps.outcome,
 		.route = job->ps.route,
@@ -241,7 +249,32 @@ after_stage(struct chain *c, struct work *work)
 		.delay_ms = job->ps.delay_ms,
 		.join = (enum ps_join)job->ps.join,
 	};
-	const size_t n_children = c->worker->n_children;
+
+	if (!stage_did(outcome.kind))
+		return outcome;
+	if (!take_children(c, work)) {
+		c->worker->n_children = n_children;
+		return lost_child;
+	}
+	if (outcome.kind == PS_SPLIT && job->n_children == 0)
+		outcome.kind = PS_DONE;
+	if (!outcome.route)
+		outcome.route = release_default_route(lane->release);
+	if (job->changed) {
+		job->in = job->out;
+		job->body_absent = job->body_absent && !job->out.body && job->out.body_len > 0;
+		work->changed = true;
+	}
+	return outcome;
+}
+
+/* One job after its call: on to the next stage, or out of the lease. */
+static enum status
+after_stage(struct chain *c, struct work *work)
+{
+	struct stage_job *job = &work->job;
+	const struct lane *lane = &c->pipeline->lanes[work->at.stage];
+	struct outcome outcome;
 	struct verdict v;
 	size_t next;
 
@@ -249,31 +282,11 @@ after_stage(struct chain *c, struct work *work)
 		verdict_hand_back(c->pool, &work->at, false, &v);
 		return leave_chain(c, work, v);
 	}
+	outcome = take_outcome(c, work);
 	if (outcome.kind == PS_LATER) {
 		later_add(c->worker, c->lease, &work->at, job);
 		work->gone = true;
 		return OK;
-	}
-	if (stage_did(outcome.kind) && !take_children(c, work)) {
-		c->worker->n_children = n_children;
-		outcome = (struct outcome){
-			.kind = PS_RETRY,
-			.code = "BAD_ROUTE",
-			.message = "the stage sent a child by a route that leads nowhere",
-			.delay_ms = -1,
-		};
-	}
-	if (outcome.kind == PS_SPLIT && job->n_children == 0)
-		outcome.kind = PS_DONE;
-	if (stage_did(outcome.kind)) {
-		if (!outcome.route)
-			outcome.route = release_default_route(lane->release);
-		if (job->changed) {
-			job->in = job->out;
-			job->body_absent = job->body_absent && !job->out.body &&
-			                   job->out.body_len > 0;
-			work->changed = true;
-		}
 	}
 	if (!verdict_of(c->pool, &work->at, &outcome, c->random, &v, &next))
 		return leave_chain(c, work, v);

@@ -258,11 +258,51 @@ struct watched_call {
  * stage is far beyond its timeout. [janitor] */
 void watchdog_look(struct pool *pool, struct watched_call *watched);
 
-/* ---- janitor.c ---- */
+/* ---- janitor.c, janitor_duties.c ---- */
+
+enum duty {
+	DUTY_BEAT,    /* this host lives */
+	DUTY_ORPHANS, /* leases that nobody can settle go back */
+	DUTY_BELL,    /* enqueue notifies while somebody sleeps */
+	DUTY_WAKE,    /* due jobs become ready */
+	DUTY_WATCH,   /* what people asked for */
+	DUTY_ORDER,   /* turns of ordering keys */
+	DUTY_FIRE,    /* schedules */
+	DUTY_REAP,    /* hosts that are dead, and what they held */
+	DUTY_BLOCKS,  /* room for job ids */
+	DUTY_PACK,    /* many small parcels become few */
+	DUTY_RETIRE,  /* what is over for long */
+	DUTY_N
+};
+
+/* Another host's beat, as this one has seen it. */
+struct watch {
+	int64_t host, beat;
+	int64_t since; /* mono: first seen with this beat */
+};
+
+struct janitor {
+	struct pool *pool;
+	struct db *db;
+	struct arena *arena;
+	struct uuid boot;
+	int64_t at[DUTY_N];         /* mono: next time; 0: in every round */
+	struct watched_call *calls; /* one for each worker */
+	struct watch *watches;
+	size_t n_watches;
+	bool bell;
+	int64_t busy_since; /* mono; 0: some worker sleeps */
+};
 
 enum status janitor_open(struct pool *pool, struct fault *fault); /* connects, checks, registers */
 enum status janitor_run(struct pool *pool, struct fault *fault);  /* until stop_fd, and the drain */
 void janitor_close(struct pool *pool);
 void janitor_void_orphans(struct pool *pool);
+/* A boot in the database: from now on this host may hold leases. `former`: the boot that it
+ * replaces, 0: none. */
+enum status janitor_register(struct janitor *j, int64_t former, struct fault *fault);
+/* What is due now; stops at the first that fails. */
+enum status janitor_do_duties(struct janitor *j, struct fault *fault);
+int64_t janitor_until_next(const struct janitor *j); /* ns */
 
 #endif
