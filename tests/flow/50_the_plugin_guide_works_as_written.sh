@@ -4,6 +4,7 @@
 # A stranger's first plugins: the guide's commands and sources in their order, as they stand there.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
+not_sanitized "the plugins of strangers are built without them"
 
 guide=$top/docs/plugin-guide.md
 
