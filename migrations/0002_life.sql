@@ -1,11 +1,22 @@
 -- SPDX-License-Identifier: BSD-2-Clause
--- 0002_life: idempotency keys, cancel requests, pauses, children, ordering keys, schedules, totals of what retention dropped.
+-- 0002_life: idempotency keys, cancel requests, pauses, limits, children, ordering keys, schedules, totals of what retention dropped.
 --
 -- Locks lane and job for an instant, and job against writers while it looks for parents, of which there are none: a second for
 -- ten million jobs.
 
 -- NULL: not paused. Claims ask, so a pause holds on every host once it is committed.
 alter table penstock.lane add column paused_at timestamptz;
+
+-- Limits of a stage over all hosts, as the configuration of the last host that registered says. NULL: none; rate in jobs a second.
+alter table penstock.lane add column max_running int check (max_running > 0), add column rate float8 check (rate > 0),
+	add column burst int check (burst > 0);
+
+-- The token bucket of a lane with a rate. A table of its own, so that the lane's row, which all read, is not written.
+create table penstock.bucket (
+	lane   int         primary key,
+	tokens float8      not null,
+	at     timestamptz not null
+) with (fillfactor = 50, vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
 
 -- A second enqueue with the same key answers the first one's job, until the key expires.
 create table penstock.key (
@@ -97,5 +108,6 @@ alter table penstock.total owner to penstock_owner;
 alter table penstock.schedule owner to penstock_owner;
 alter table penstock.ordered owner to penstock_owner;
 alter table penstock.turn owner to penstock_owner;
+alter table penstock.bucket owner to penstock_owner;
 alter table penstock.child owner to penstock_owner;
 alter table penstock.waiting owner to penstock_owner;

@@ -61,7 +61,10 @@ struct config_stage {
 	int64_t timeout_ns; /* 0: none */
 	int64_t backoff_ns; /* first delay of a retry; doubles each attempt, ± 20 % jitter */
 	int64_t backoff_max_ns;
-	int64_t max_lease; /* most jobs of one lease; 0: as the host's setting */
+	int64_t max_lease;   /* most jobs of one lease; 0: as the host's setting */
+	int64_t max_running; /* jobs at once over all hosts; 0: no limit */
+	double rate;         /* jobs a second over all hosts; 0: no limit */
+	int64_t burst;       /* jobs; with rate */
 	struct config_option *options;
 	size_t n_options;
 	struct config_route *routes;
@@ -114,6 +117,12 @@ int config_next(const struct config_pipeline *pipeline, size_t i, const char *ro
  * its stage. False: nowhere. */
 bool config_child(const struct config *config, const struct config_pipeline *pipeline, size_t i,
                   const char *route, size_t *ret_pipeline, size_t *ret_stage);
+/* Has the stage a limit over all hosts? Its jobs then have leases of their own. */
+static inline bool
+config_limited(const struct config_stage *stage)
+{
+	return stage->max_running > 0 || stage->rate > 0;
+}
 /* Canonical text of a stage's options, sorted by name: what a release's identity is made from. */
 void config_options_text(const struct config_stage *stage, struct buf *out);
 

@@ -61,6 +61,12 @@ add_stage(struct facts *facts, const char *pipeline, const struct config_stage *
 	if (s->timeout_ns > 0)
 		add(facts, pipeline, s->name, mem_dup("timeout"),
 		    config_duration_text(s->timeout_ns));
+	if (s->max_running > 0)
+		add(facts, pipeline, s->name, mem_dup("max_running"), number(s->max_running));
+	if (s->rate > 0) {
+		add(facts, pipeline, s->name, mem_dup("rate"), mem_printf("%.10g/s", s->rate));
+		add(facts, pipeline, s->name, mem_dup("burst"), number(s->burst));
+	}
 	if (s->max_lease > 0)
 		add(facts, pipeline, s->name, mem_dup("max_lease"), number(s->max_lease));
 	for (size_t i = 0; i < s->n_options; i++) {

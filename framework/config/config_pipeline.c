@@ -10,6 +10,7 @@
 
 #define NAME_MOST 63
 #define ATTEMPTS_MOST 1000
+#define LIMIT_MOST 1000000
 
 static const char *const pipeline_keys[] = {
 #define PIPELINE_KEY(name, fallback, help) #name,
@@ -124,6 +125,31 @@ read_duration(const config_setting_t *group, const char *key, int64_t fallback,
 	else if (text_duration(text, &value, &fault) != OK)
 		config_problem(at->problems, at->file, line_of(setting), "%s: %s", key, fault.text);
 	return value;
+}
+
+/* "100/s", "30/min", "1000/h" as jobs a second. */
+static double
+read_rate(const config_setting_t *group, const char *key, const struct place *at)
+{
+	static const struct {
+		const char *name;
+		double seconds;
+	} units[] = { { "s", 1 }, { "min", 60 }, { "h", 3600 } };
+	const config_setting_t *setting = config_setting_get_member(group, key);
+	const char *text = setting ? config_setting_get_string(setting) : NULL;
+	double n;
+	char *end;
+
+	if (!setting)
+		return 0;
+	n = text ? strtod(text, &end) : 0;
+	if (text && end != text && *end == '/' && n > 0 && n <= 1e9)
+		for (size_t i = 0; i < countof(units); i++)
+			if (strcmp(end + 1, units[i].name) == 0)
+				return n / units[i].seconds;
+	config_problem(at->problems, at->file, line_of(setting),
+	               "%s must be a rate like \"100/s\", \"30/min\" or \"1000/h\"", key);
+	return 0;
 }
 
 static bool
@@ -277,6 +303,10 @@ read_stage(struct config_stage *stage, const config_setting_t *group, const stru
 	stage->durable = read_bool(group, "durable", at);
 	stage->max_attempts = read_int(group, "max_attempts", 5, 1, ATTEMPTS_MOST, at);
 	stage->max_lease = read_int(group, "max_lease", 0, 1, 10000, at);
+	stage->max_running = read_int(group, "max_running", 0, 1, LIMIT_MOST, at);
+	stage->rate = read_rate(group, "rate", at);
+	stage->burst = read_int(group, "burst", stage->rate < 1 ? 1 : (int64_t)(stage->rate + 0.5),
+	                        1, LIMIT_MOST, at);
 	stage->timeout_ns = read_duration(group, "timeout", 0, at);
 	stage->backoff_ns = read_duration(group, "backoff", SEC, at);
 	stage->backoff_max_ns = read_duration(group, "backoff_max", 3600 * SEC, at);

@@ -74,6 +74,7 @@ void db_arg_uuid(struct db_args *args, const struct uuid *uuid);
 void db_arg_int2s(struct db_args *args, struct arena *arena, const int16_t *v, size_t n);
 void db_arg_int4s(struct db_args *args, struct arena *arena, const int32_t *v, size_t n);
 void db_arg_int8s(struct db_args *args, struct arena *arena, const int64_t *v, size_t n);
+void db_arg_doubles(struct db_args *args, struct arena *arena, const double *v, size_t n);
 struct db_bytes {
 	const void *bytes;
 	size_t len;

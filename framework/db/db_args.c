@@ -30,6 +30,7 @@ enum {
 	OID_INT4S = 1007,
 	OID_TEXTS = 1009,
 	OID_INT8S = 1016,
+	OID_FLOAT8S = 1022,
 	OID_INT8MULTIRANGES = 6157
 };
 
@@ -196,6 +197,19 @@ db_arg_int8s(struct db_args *args, struct arena *arena, const int64_t *v, size_t
 
 	for (size_t i = 0; i < n; i++)
 		at = put_64(put_32(at, sizeof *v), (uint64_t)v[i]);
+}
+
+void
+db_arg_doubles(struct db_args *args, struct arena *arena, const double *v, size_t n)
+{
+	char *at = array_begin(args, arena, OID_FLOAT8S, OID_FLOAT8, n, n * (4 + sizeof *v), false);
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t bits;
+
+		memcpy(&bits, &v[i], sizeof bits);
+		at = put_64(put_32(at, sizeof *v), bits);
+	}
 }
 
 static void

@@ -229,6 +229,9 @@ enum status queue_host_leave(struct db *db, int64_t host, struct fault *fault); 
 struct queue_stage {
 	const char *name;
 	int16_t max_attempts;
+	int32_t max_running; /* jobs at once over all hosts; 0: no limit */
+	double rate;         /* jobs a second over all hosts; 0: no limit */
+	int32_t burst;
 	int32_t lane; /* out */
 };
 /* Makes or updates a pipeline and its lanes, and gives their ids. */

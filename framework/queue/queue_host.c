@@ -98,15 +98,23 @@ register_args(struct db_args *args, struct arena *arena, const char *pipeline,
 {
 	struct db_bytes *names = arena_alloc(arena, n * sizeof *names);
 	int16_t *attempts = arena_alloc(arena, n * sizeof *attempts);
+	int32_t *running = arena_alloc(arena, n * 2 * sizeof *running), *burst = running + n;
+	double *rate = arena_alloc(arena, n * sizeof *rate);
 
 	for (size_t i = 0; i < n; i++) {
 		names[i] = (struct db_bytes){ stages[i].name, strlen(stages[i].name) };
 		attempts[i] = stages[i].max_attempts;
+		running[i] = stages[i].max_running;
+		rate[i] = stages[i].rate;
+		burst[i] = stages[i].burst;
 	}
 	db_args_init(args);
 	db_arg_text(args, pipeline);
 	db_arg_texts(args, arena, names, n);
 	db_arg_int2s(args, arena, attempts, n);
+	db_arg_int4s(args, arena, running, n);
+	db_arg_doubles(args, arena, rate, n);
+	db_arg_int4s(args, arena, burst, n);
 }
 
 enum status

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: BSD-2-Clause
 -- queue_register: Makes a pipeline and its lanes, or brings them up to date.
--- $1 pipeline text, $2 stages text[], $3 max_attempts smallint[]
+-- $1 pipeline text, $2 stages text[], $3 max_attempts smallint[], $4 max_running int[], $5 rate float8[] (0: none), $6 burst int[]
 -- lane int, one row a stage, in order
-select lane from pg_catalog.unnest(penstock.register_pipeline($1, $2, $3)) with ordinality as u(lane, o) order by o;
+select lane from pg_catalog.unnest(penstock.register_pipeline($1, $2, $3, array(select nullif(x, 0) from pg_catalog.unnest($4::int[]) x),
+                                                        array(select nullif(x, 0) from pg_catalog.unnest($5::float8[]) x), $6)) with ordinality as u(lane, o) order by o;

@@ -54,6 +54,9 @@ register_pipelines(struct janitor *j, struct fault *fault)
 			stages[s] = (struct queue_stage){
 				.name = conf->stages[s].name,
 				.max_attempts = (int16_t)conf->stages[s].max_attempts,
+				.max_running = (int32_t)conf->stages[s].max_running,
+				.rate = conf->stages[s].rate,
+				.burst = (int32_t)conf->stages[s].burst,
 			};
 		st = queue_register(j->db, conf->name, stages, conf->n_stages, fault);
 		if (st != OK)

@@ -211,7 +211,8 @@ may_promise(const struct lane *lane)
 	return release_descriptor(lane->release)->max_in_flight > 0;
 }
 
-/* May a job that is done with `from` go on to stage `next` under the same lease? Not to one that
+/* May a job that is done with `from` go on to stage `next` under the same lease? Not where a stage
+ * is limited: what it holds is counted by leases. Not to one that
  * may promise it: what it was made into would be in the arena alone, and that ends with the
  * lease. */
 static bool
@@ -222,7 +223,7 @@ fuses(const struct chain *c, const struct lane *from, size_t next)
 	if (to->conf->durable || next <= from->stage || atomic_load(&c->pool->stopping) ||
 	    atomic_load(&to->paused))
 		return false;
-	if (may_promise(to))
+	if (may_promise(to) || config_limited(to->conf) || config_limited(from->conf))
 		return false;
 	return !transactional(from) || transactional(to);
 }

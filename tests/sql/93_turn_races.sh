@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Ordering keys among transactions that are open: nobody waits for an application, and no turn is lost or doubled.
+# Ordering keys and limits among transactions that are open: nobody waits for an application, and no turn is lost or doubled.
 set -u
 : "${top:?}" "${work:?}" "${dsn:?}" # of run
 run_sql -c 'select test.world()' > /dev/null || exit 1
@@ -72,5 +72,15 @@ ask b 'commit' > /dev/null
 is 'the end goes on' '0' "$(answer a)"
 is 'to the one behind' 'cancelled ready' "$(state "$four") $(state "$five")"
 clean 'cancel, and a turn'
+
+# ---- a limited lane: a claim that comes while another is in flight gets none, so that the limit holds
+run_sql -c "select penstock.register_pipeline('q', '{only}', '{3}', '{3}')" -c "select test.put('q', 5)" > /dev/null
+ask a 'begin' > /dev/null
+is 'two of three' '2' "$(ask a 'select n from test.claim(20, 2, 3)')"
+is 'not now' '' "$(ask b 'select n from test.claim(21, 2, 3)')"
+ask a 'commit' > /dev/null
+is 'the third' '1' "$(ask b 'select n from test.claim(21, 2, 3)')"
+is 'no more' '' "$(ask a 'select n from test.claim(22, 2, 3)')"
+clean 'limits'
 
 over

@@ -20,9 +20,18 @@ language plpgsql set search_path = pg_catalog, pg_temp
 set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
+declare
+	v_lane penstock.lane;
 begin
-if exists (select from penstock.lane l where l.id = p_lane and l.paused_at is not null) then
+select l.* into v_lane from penstock.lane l where l.id = p_lane;
+if v_lane.paused_at is not null then
 	return;
+end if;
+if v_lane.max_running is not null or v_lane.rate is not null then
+	p_want := penstock.allowed(v_lane, p_want);
+	if p_want < 1 then
+		return;
+	end if;
 end if;
 return query
 with head as materialized (
@@ -80,6 +89,33 @@ with head as materialized (
 select l.attempt, l.hop, l.input_hop, l.priority, l.hold, l.n, l.bytes,
        (select max(id) from pick where take > 0), (select count(*)::int from pick where take > 0)
 from lease l;
+if v_lane.rate is not null then
+	update penstock.bucket b set tokens = b.tokens - coalesce((select l.n from penstock.lease l where l.token = p_token), 0) where b.lane = p_lane;
+end if;
+end $$;
+
+-- How many of p_want jobs a limited lane may begin now. Claims of one limited lane take turns: one that comes while another is in flight
+-- gets none, and is sent again soon. Unlimited lanes never come here.
+create or replace function penstock.allowed(p_lane penstock.lane, p_want int) returns int
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+	v_want bigint := p_want;
+	v_tokens float8;
+begin
+	if not pg_try_advisory_xact_lock(730607901, p_lane.id) then
+		return 0;
+	end if;
+	if p_lane.max_running is not null then
+		v_want := least(v_want, p_lane.max_running - (select coalesce(sum(l.n), 0) from penstock.lease l where l.lane = p_lane.id));
+	end if;
+	if p_lane.rate is not null then
+		insert into penstock.bucket as b (lane, tokens, at) values (p_lane.id, p_lane.burst, clock_timestamp())
+		on conflict (lane) do update
+		set tokens = least(p_lane.burst, b.tokens + p_lane.rate * greatest(extract(epoch from excluded.at - b.at), 0)), at = excluded.at
+		returning b.tokens into v_tokens;
+		v_want := least(v_want, floor(v_tokens));
+	end if;
+	return greatest(v_want, 0);
 end $$;
 
 -- Where the ready jobs of each lane begin: the priorities that are there and the first parcel of each, by steps through the

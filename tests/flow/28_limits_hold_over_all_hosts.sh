@@ -1,0 +1,31 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Jobs at once, and jobs in a time, of one stage over two hosts.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+configure 'workers = 4; poll_most = "20ms"; lease_time = "5ms";'
+pipeline few 'name = "a"; plugin = "echo";' 'name = "b"; plugin = "slow"; max_running = 3; options = { sleep = "20ms"; };' 'name = "c"; plugin = "echo";'
+pipeline slowly 'name = "a"; plugin = "echo"; rate = "40/s"; burst = 10;'
+start_database
+start_host one
+start_host two
+
+enqueue_n few 60
+most=0
+until sql_is "select coalesce(sum(ready + running), 0) from penstock.lanes where pipeline = 'few'" 0 > /dev/null; do
+	now=$(sql "select running from penstock.lanes where pipeline = 'few' and stage = 'b'")
+	[ "$now" -gt "$most" ] && most=$now
+done
+ok "at most three ran at once: $most" test "$most" -ge 1 -a "$most" -le 3
+is 'all are done' 60 "$(settled_n few)"
+
+sql 'select clock_timestamp()' > "$work/began"
+enqueue_n slowly 60
+ok 'jobs with a rate are done, too' wait_for 30 sql_is "select coalesce(sum(n), 0) from penstock.settled s join penstock.lane l on l.id = s.lane where l.rate is not null" 60
+took=$(sql "select extract(epoch from max(at) - '$(cat "$work/began")') from penstock.settled s join penstock.lane l on l.id = s.lane where l.rate is not null")
+ok "not faster than their rate: 50 behind the burst in $took s" awk -v s="$took" 'BEGIN { exit !(s >= 50 / 40) }'
+ok 'check tells of a limit that is none' says 'rate must be a rate like' bash -c "echo 'pipeline: { name = \"x\"; stages = ( { name = \"s\"; plugin = \"echo\"; rate = \"fast\"; } ); };' > '$work/pipelines.d/x.conf'; '$penstock' check; rm '$work/pipelines.d/x.conf'"
+ok 'the queue is in order' "$penstock" verify -q
+for pid in "${hosts[@]}"; do ok 'a host drains' stop_host "$pid"; done
