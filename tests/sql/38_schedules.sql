@@ -56,12 +56,14 @@ select test.refused('an empty part', $$ select penstock.cron_parse('1,,2 * * * *
 select test.refused('too long', $$ select penstock.cron_parse(repeat('1,', 200) || '1 * * * *') $$, 'PS004', 'at most 200');
 
 -- schedules
+select test.is('no schedule: nothing to wait for', null, (select next_ms::text from penstock.fire_schedules(clock_timestamp())));
 select test.refused('never', $$ select penstock.schedule('s', 'p', '0 0 30 2 *') $$, 'PS004', 'names no time');
 select test.refused('no such pipeline', $$ select penstock.schedule('s', 'x', '@daily') $$, 'PS003', 'no pipeline');
 select test.refused('no such zone', $$ select penstock.schedule('s', 'p', '@daily', time_zone => 'Europe/Atlantis') $$, 'PS004', 'no time zone');
 select test.refused('no name', $$ select penstock.schedule('A b', 'p', '@daily') $$, 'PS004', 'name is 1 to 63');
 select test.refused('no such rule', $$ select penstock.schedule('s', 'p', '@daily', catch_up => 'some') $$, 'PS004', 'skip, one or all');
 select test.is('in the future', 'true', (penstock.schedule('s', 'p', '*/10 * * * *', '{"a": 1}', priority => 5) > now())::text);
+select test.is('it says how long', 'true', (select (next_ms between 1 and 600000)::text from penstock.fire_schedules(clock_timestamp())));
 select test.is('nothing is due', 0, (select jobs from penstock.fire_schedules(clock_timestamp())));
 
 update penstock.schedule set next_at = date_trunc('hour', now()) - interval '2 hours';

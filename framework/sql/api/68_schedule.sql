@@ -220,6 +220,8 @@ begin
 		where s.name = v_schedule.name;
 		jobs := jobs + v_n;
 	end loop;
-	select greatest(ceil(extract(epoch from min(s.next_at) - clock_timestamp()) * 1000), 0) into next_ms
-	from penstock.schedule s where isfinite(s.next_at);
+	select min(s.next_at) into v_next from penstock.schedule s where isfinite(s.next_at);
+	if v_next is not null then -- greatest() would make 0 of a null
+		next_ms := greatest(ceil(extract(epoch from v_next - clock_timestamp()) * 1000), 0);
+	end if;
 end $$;
