@@ -15,6 +15,7 @@ create or replace function penstock.settle(
 	c_parent bigint[] default '{}', c_lane int[] default '{}', c_attributes json[] default '{}', c_body bytea[] default '{}') returns int
 language plpgsql set search_path = pg_catalog, pg_temp set jit = off as $$
 declare
+	v_bits constant int := penstock.block_bits();
 	v_lease penstock.lease;
 	v_all int8multirange;
 	v_sum bigint;
@@ -94,7 +95,11 @@ begin
 	if p_kind && '{2,3,4}' then
 		insert into penstock.settled (block, lane, outcome, n, jobs)
 		select c.block, u.lane, u.kind, penstock.cardinality(c.jobs), c.jobs
-		from unnest(p_kind, p_lane, p_jobs) as u(kind, lane, jobs) cross join lateral penstock.cut_at_blocks(u.jobs) c
+		from unnest(p_kind, p_lane, p_jobs) as u(kind, lane, jobs)
+		-- nearly always one block, which needs no function
+		cross join lateral (select (lower(u.jobs) >> v_bits)::int as block, u.jobs where lower(u.jobs) >> v_bits = (upper(u.jobs) - 1) >> v_bits
+		                    union all
+		                    select b.block, b.jobs from penstock.cut_at_blocks(u.jobs) b where lower(u.jobs) >> v_bits <> (upper(u.jobs) - 1) >> v_bits) c
 		where u.kind in (2, 3, 4);
 	end if;
 	if 5 = any (p_kind) then
