@@ -9,4 +9,5 @@ end $$;
 drop index penstock.job_parent;
 alter table penstock.job drop column parent;
 drop table penstock.bucket, penstock.turn, penstock.ordered, penstock.schedule, penstock.waiting, penstock.child, penstock.total, penstock.cancel_request, penstock.key;
-alter table penstock.lane drop column paused_at, drop column max_running, drop column rate, drop column burst;
+alter table penstock.lane drop column paused_at, drop column max_running, drop column rate, drop column burst,
+	drop column max_ready, drop column refuses, drop column full_since, drop column held_since;

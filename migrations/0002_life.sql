@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: BSD-2-Clause
--- 0002_life: idempotency keys, cancel requests, pauses, limits, children, ordering keys, schedules, totals of what retention dropped.
+-- 0002_life: idempotency keys, cancel requests, pauses, limits, back-pressure, children, ordering keys, schedules, totals of what retention dropped.
 --
 -- Locks lane and job for an instant, and job against writers while it looks for parents, of which there are none: a second for
 -- ten million jobs.
@@ -10,6 +10,10 @@ alter table penstock.lane add column paused_at timestamptz;
 -- Limits of a stage over all hosts, as the configuration of the last host that registered says. NULL: none; rate in jobs a second.
 alter table penstock.lane add column max_running int check (max_running > 0), add column rate float8 check (rate > 0),
 	add column burst int check (burst > 0);
+
+-- Back-pressure: a lane with max_ready jobs is full; enqueue then warns or refuses, and the stages before it are held.
+alter table penstock.lane add column max_ready int check (max_ready > 0), add column refuses boolean not null default false,
+	add column full_since timestamptz, add column held_since timestamptz;
 
 -- The token bucket of a lane with a rate. A table of its own, so that the lane's row, which all read, is not written.
 create table penstock.bucket (

@@ -24,6 +24,8 @@ cli_fail(const struct fault *fault)
 	case SQL:
 		/* our own refusals, and values that are none, are wrong input; the rest is the
 		 * database's trouble */
+		if (strcmp(fault->sqlstate, "PS005") == 0)
+			return CLI_AWAY; /* a full queue */
 		return strncmp(fault->sqlstate, "PS", 2) == 0 ||
 		               strncmp(fault->sqlstate, "22", 2) == 0
 		           ? CLI_WRONG

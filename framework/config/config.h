@@ -65,6 +65,8 @@ struct config_stage {
 	int64_t max_running; /* jobs at once over all hosts; 0: no limit */
 	double rate;         /* jobs a second over all hosts; 0: no limit */
 	int64_t burst;       /* jobs; with rate */
+	int64_t max_ready;   /* the queue is full with so many ready jobs; 0: never */
+	bool refuses;        /* enqueue, when it is full; else warns */
 	struct config_option *options;
 	size_t n_options;
 	struct config_route *routes;

@@ -67,6 +67,11 @@ add_stage(struct facts *facts, const char *pipeline, const struct config_stage *
 		add(facts, pipeline, s->name, mem_dup("rate"), mem_printf("%.10g/s", s->rate));
 		add(facts, pipeline, s->name, mem_dup("burst"), number(s->burst));
 	}
+	if (s->max_ready > 0) {
+		add(facts, pipeline, s->name, mem_dup("max_ready"), number(s->max_ready));
+		add(facts, pipeline, s->name, mem_dup("when_full"),
+		    mem_dup(s->refuses ? "\"refuse\"" : "\"warn\""));
+	}
 	if (s->max_lease > 0)
 		add(facts, pipeline, s->name, mem_dup("max_lease"), number(s->max_lease));
 	for (size_t i = 0; i < s->n_options; i++) {

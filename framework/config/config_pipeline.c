@@ -23,6 +23,7 @@ static const char *const stage_keys[] = {
 #undef STAGE_KEY
 };
 const char *const config_outputs_names[] = { "last", "all", "none" };
+static const char *const when_full_names[] = { "warn", "refuse" };
 
 struct place {
 	const char *file;
@@ -165,18 +166,24 @@ read_bool(const config_setting_t *group, const char *key, const struct place *at
 	return config_setting_get_bool(setting);
 }
 
-static enum config_outputs
-read_outputs(const config_setting_t *group, const struct place *at)
+/* The index of the word that the key has; 0 without it. */
+static size_t
+read_choice(const config_setting_t *group, const char *key, const char *const *names, size_t n,
+            const struct place *at)
 {
-	const config_setting_t *setting = config_setting_get_member(group, "outputs");
-	const char *text = setting ? config_setting_get_string(setting) : "last";
+	const config_setting_t *setting = config_setting_get_member(group, key);
+	const char *text = setting ? config_setting_get_string(setting) : names[0];
+	struct buf all;
 
-	for (size_t i = 0; text && i < countof(config_outputs_names); i++)
-		if (strcmp(text, config_outputs_names[i]) == 0)
-			return (enum config_outputs)i;
-	config_problem(at->problems, at->file, line_of(setting),
-	               "outputs must be \"last\", \"all\" or \"none\"");
-	return OUTPUTS_LAST;
+	for (size_t i = 0; text && i < n; i++)
+		if (strcmp(text, names[i]) == 0)
+			return i;
+	buf_init(&all);
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&all, "%s\"%s\"", i == 0 ? "" : i + 1 < n ? ", " : " or ", names[i]);
+	config_problem(at->problems, at->file, line_of(setting), "%s must be %s", key, all.data);
+	buf_done(&all);
+	return 0;
 }
 
 /* ---- options ---- */
@@ -307,6 +314,9 @@ read_stage(struct config_stage *stage, const config_setting_t *group, const stru
 	stage->rate = read_rate(group, "rate", at);
 	stage->burst = read_int(group, "burst", stage->rate < 1 ? 1 : (int64_t)(stage->rate + 0.5),
 	                        1, LIMIT_MOST, at);
+	stage->max_ready = read_int(group, "max_ready", 0, 1, 1000000000, at);
+	stage->refuses = read_choice(group, "when_full", when_full_names, countof(when_full_names),
+	                             at) == 1;
 	stage->timeout_ns = read_duration(group, "timeout", 0, at);
 	stage->backoff_ns = read_duration(group, "backoff", SEC, at);
 	stage->backoff_max_ns = read_duration(group, "backoff_max", 3600 * SEC, at);
@@ -333,7 +343,8 @@ config_add_pipeline(struct config *config, const config_setting_t *setting, cons
 	*p = (struct config_pipeline){ .file = mem_dup(file), .line = line_of(setting) };
 	check_keys(setting, "pipeline", pipeline_keys, countof(pipeline_keys), &at);
 	p->name = read_name(setting, "name", NULL, &at);
-	p->outputs = read_outputs(setting, &at);
+	p->outputs = (enum config_outputs)read_choice(setting, "outputs", config_outputs_names,
+	                                              countof(config_outputs_names), &at);
 	stages = config_setting_get_member(setting, "stages");
 	if (!stages || !config_setting_is_list(stages) || config_setting_length(stages) == 0) {
 		config_problem(problems, file, p->line,

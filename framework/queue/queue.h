@@ -232,6 +232,8 @@ struct queue_stage {
 	int32_t max_running; /* jobs at once over all hosts; 0: no limit */
 	double rate;         /* jobs a second over all hosts; 0: no limit */
 	int32_t burst;
+	int32_t max_ready; /* ready jobs that make the lane full; 0: never */
+	bool refuses;
 	int32_t lane; /* out */
 };
 /* Makes or updates a pipeline and its lanes, and gives their ids. */

@@ -98,7 +98,8 @@ register_args(struct db_args *args, struct arena *arena, const char *pipeline,
 {
 	struct db_bytes *names = arena_alloc(arena, n * sizeof *names);
 	int16_t *attempts = arena_alloc(arena, n * sizeof *attempts);
-	int32_t *running = arena_alloc(arena, n * 2 * sizeof *running), *burst = running + n;
+	int32_t *running = arena_alloc(arena, n * 4 * sizeof *running), *burst = running + n;
+	int32_t *ready = burst + n, *refuses = ready + n;
 	double *rate = arena_alloc(arena, n * sizeof *rate);
 
 	for (size_t i = 0; i < n; i++) {
@@ -107,6 +108,8 @@ register_args(struct db_args *args, struct arena *arena, const char *pipeline,
 		running[i] = stages[i].max_running;
 		rate[i] = stages[i].rate;
 		burst[i] = stages[i].burst;
+		ready[i] = stages[i].max_ready;
+		refuses[i] = stages[i].refuses;
 	}
 	db_args_init(args);
 	db_arg_text(args, pipeline);
@@ -115,6 +118,8 @@ register_args(struct db_args *args, struct arena *arena, const char *pipeline,
 	db_arg_int4s(args, arena, running, n);
 	db_arg_doubles(args, arena, rate, n);
 	db_arg_int4s(args, arena, burst, n);
+	db_arg_int4s(args, arena, ready, n);
+	db_arg_int4s(args, arena, refuses, n);
 }
 
 enum status

@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: BSD-2-Clause
 -- queue_register: Makes a pipeline and its lanes, or brings them up to date.
--- $1 pipeline text, $2 stages text[], $3 max_attempts smallint[], $4 max_running int[], $5 rate float8[] (0: none), $6 burst int[]
+-- $1 pipeline text, $2 stages text[], $3 max_attempts smallint[], $4 max_running int[], $5 rate float8[] (0: none), $6 burst int[],
+-- $7 max_ready int[] (0: none), $8 refuses int[] (1 or 0)
 -- lane int, one row a stage, in order
 select lane from pg_catalog.unnest(penstock.register_pipeline($1, $2, $3, array(select nullif(x, 0) from pg_catalog.unnest($4::int[]) x),
-                                                        array(select nullif(x, 0) from pg_catalog.unnest($5::float8[]) x), $6)) with ordinality as u(lane, o) order by o;
+                                                        array(select nullif(x, 0) from pg_catalog.unnest($5::float8[]) x), $6,
+                                                        array(select nullif(x, 0) from pg_catalog.unnest($7::int[]) x), $8)) with ordinality as u(lane, o) order by o;

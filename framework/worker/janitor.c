@@ -57,6 +57,8 @@ register_pipelines(struct janitor *j, struct fault *fault)
 				.max_running = (int32_t)conf->stages[s].max_running,
 				.rate = conf->stages[s].rate,
 				.burst = (int32_t)conf->stages[s].burst,
+				.max_ready = (int32_t)conf->stages[s].max_ready,
+				.refuses = conf->stages[s].refuses,
 			};
 		st = queue_register(j->db, conf->name, stages, conf->n_stages, fault);
 		if (st != OK)

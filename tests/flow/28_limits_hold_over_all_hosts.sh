@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Jobs at once, and jobs in a time, of one stage over two hosts.
+# Jobs at once, and jobs in a time, of one stage over two hosts; queues that are full.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 configure 'workers = 4; poll_most = "20ms"; lease_time = "5ms";'
 pipeline few 'name = "a"; plugin = "echo";' 'name = "b"; plugin = "slow"; max_running = 3; options = { sleep = "20ms"; };' 'name = "c"; plugin = "echo";'
 pipeline slowly 'name = "a"; plugin = "echo"; rate = "40/s"; burst = 10;'
+pipeline tight 'name = "a"; plugin = "echo"; max_ready = 20; when_full = "refuse";' 'name = "b"; plugin = "echo"; durable = true; max_ready = 30;'
 start_database
 start_host one
 start_host two
@@ -26,6 +27,22 @@ enqueue_n slowly 60
 ok 'jobs with a rate are done, too' wait_for 30 sql_is "select coalesce(sum(n), 0) from penstock.settled s join penstock.lane l on l.id = s.lane where l.rate is not null" 60
 took=$(sql "select extract(epoch from max(at) - '$(cat "$work/began")') from penstock.settled s join penstock.lane l on l.id = s.lane where l.rate is not null")
 ok "not faster than their rate: 50 behind the burst in $took s" awk -v s="$took" 'BEGIN { exit !(s >= 50 / 40) }'
+# ---- full queues
+
+"$penstock" pause -q tight b
+enqueue_n tight 15
+ok 'what is enqueued goes on to the paused stage' wait_for 20 sql_is "select ready from penstock.lanes where pipeline = 'tight' and stage = 'b'" 15
+enqueue_n tight 15
+ok 'where the queue is full then' wait_for 20 sql_is "select full_since is not null from penstock.lanes where pipeline = 'tight' and stage = 'b'" t
+enqueue_n tight 20
+ok 'so that the first stage is held' wait_for 20 sql_is "select held_since is not null and ready = 20 from penstock.lanes where pipeline = 'tight' and stage = 'a'" t
+ok 'and full itself' wait_for 20 sql_is "select full_since is not null from penstock.lanes where pipeline = 'tight' and stage = 'a'" t
+ok 'enqueue refuses' says "in front of stage 'a' is full" "$penstock" enqueue tight
+ok 'for now' exits 3 "$penstock" enqueue tight
+"$penstock" resume -q tight
+ok 'resumed, all goes on' wait_for 20 sql_is "select sum(ready + running) from penstock.lanes where pipeline = 'tight'" 0
+ok 'and there is room again' wait_for 20 "$penstock" enqueue tight
+
 ok 'check tells of a limit that is none' says 'rate must be a rate like' bash -c "echo 'pipeline: { name = \"x\"; stages = ( { name = \"s\"; plugin = \"echo\"; rate = \"fast\"; } ); };' > '$work/pipelines.d/x.conf'; '$penstock' check; rm '$work/pipelines.d/x.conf'"
 ok 'the queue is in order' "$penstock" verify -q
 for pid in "${hosts[@]}"; do ok 'a host drains' stop_host "$pid"; done

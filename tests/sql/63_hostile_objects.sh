@@ -39,7 +39,7 @@ statement() {
 failed=0
 token() { echo "'00000000-0000-0000-0000-00000000000$1'"; }
 
-statement queue_register "'p', array['a', 'b'], array[3, 3]::smallint[]"
+statement queue_register "'p', array['a', 'b'], array[3, 3]::smallint[], '{0,5}', '{0,2.5}', '{1,3}', '{0,100}', '{0,1}'"
 statement host_register "gen_random_uuid(), 'one', 'machine', 1, '0', 0"
 statement host_register "gen_random_uuid(), 'two', 'machine', 2, '0', 0"
 statement host_beat 1

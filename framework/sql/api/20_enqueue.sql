@@ -162,6 +162,7 @@ begin
 			return v_taken;
 		end if;
 	end if;
+	perform penstock.check_room(v_at.lane);
 	insert into penstock.job (id, pipeline, attributes, body, traceparent)
 	values (v_id, v_at.pipeline, enqueue.attributes, enqueue.body, enqueue.traceparent);
 	if enqueue.ordering_key is not null then
@@ -201,6 +202,7 @@ begin
 	if enqueue_many.ordering_keys is not null and enqueue_many.run_at is not null then
 		raise exception 'run_at and ordering_keys exclude each other' using errcode = 'PS004';
 	end if;
+	perform penstock.check_room(v_at.lane);
 	v_drawn := array(select nextval('penstock.job_id') from generate_series(1, v_n));
 	v_ids := case when enqueue_many.keys is null then v_drawn
 	              else penstock.take_keys(v_at.pipeline, enqueue_many.keys, enqueue_many.key_life, v_drawn) end;
@@ -253,6 +255,7 @@ create or replace function penstock.schedule_copied(p_lane int, p_priority small
 returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
+	perform penstock.check_room(p_lane);
 	insert into penstock.parcel (lane, priority, n, bytes, jobs)
 	select p_lane, p_priority, u.n, u.bytes, u.jobs from unnest(p_n, p_bytes, p_jobs) as u(n, bytes, jobs);
 	perform penstock.ring(p_lane);

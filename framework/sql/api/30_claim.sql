@@ -24,7 +24,7 @@ declare
 	v_lane penstock.lane;
 begin
 select l.* into v_lane from penstock.lane l where l.id = p_lane;
-if v_lane.paused_at is not null then
+if v_lane.paused_at is not null or v_lane.held_since is not null then
 	return;
 end if;
 if v_lane.max_running is not null or v_lane.rate is not null then
@@ -129,7 +129,7 @@ begin
 return query
 select l.lane, h.priority, h.id
 from unnest(p_lanes) as l(lane)
-join penstock.lane x on x.id = l.lane and x.paused_at is null
+join penstock.lane x on x.id = l.lane and x.paused_at is null and x.held_since is null
 cross join lateral (
 	with recursive step as (
 		(select p.priority, p.id from penstock.parcel p where p.lane = l.lane order by p.lane, p.priority, p.id limit 1)
@@ -154,7 +154,7 @@ begin
 return query
 select h.lane, h.priority, f.id
 from unnest(p_lane, p_priority, p_from) as h(lane, priority, id)
-join penstock.lane x on x.id = h.lane and x.paused_at is null
+join penstock.lane x on x.id = h.lane and x.paused_at is null and x.held_since is null
 cross join lateral (select p.id from penstock.parcel p where p.lane = h.lane and p.priority = h.priority and p.id >= h.id
                     order by p.lane, p.priority, p.id limit 1) f;
 end $$;

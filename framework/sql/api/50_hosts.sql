@@ -144,7 +144,8 @@ end $$;
 -- Makes a pipeline and its lanes, or brings them up to date, and answers the lanes in the order of the stages. A lane whose stage
 -- is not named any more stays: it may still hold jobs.
 create or replace function penstock.register_pipeline(p_name text, p_stages text[], p_max_attempts smallint[],
-	p_max_running int[] default '{}', p_rate float8[] default '{}', p_burst int[] default '{}') returns int[]
+	p_max_running int[] default '{}', p_rate float8[] default '{}', p_burst int[] default '{}',
+	p_max_ready int[] default '{}', p_refuses int[] default '{}') returns int[]
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
 	v_pipeline int;
@@ -153,14 +154,17 @@ begin
 	select id into strict v_pipeline from penstock.pipeline where name = p_name for update; -- hosts that start together take turns
 	update penstock.lane l set position = -1
 	where l.pipeline = v_pipeline and l.position >= 0 and l.stage <> all (p_stages);
-	insert into penstock.lane as l (pipeline, stage, position, max_attempts, max_running, rate, burst)
-	select v_pipeline, u.stage, u.o - 1, u.most, u.running, u.rate, case when u.rate is not null then u.burst end
-	from unnest(p_stages, p_max_attempts, p_max_running, p_rate, p_burst) with ordinality as u(stage, most, running, rate, burst, o)
+	insert into penstock.lane as l (pipeline, stage, position, max_attempts, max_running, rate, burst, max_ready, refuses)
+	select v_pipeline, u.stage, u.o - 1, u.most, u.running, u.rate, case when u.rate is not null then u.burst end, u.ready, coalesce(u.refuses, 0) <> 0
+	from unnest(p_stages, p_max_attempts, p_max_running, p_rate, p_burst, p_max_ready, p_refuses)
+	     with ordinality as u(stage, most, running, rate, burst, ready, refuses, o)
 	on conflict (pipeline, stage) do update
 	set position = excluded.position, max_attempts = excluded.max_attempts, max_running = excluded.max_running, rate = excluded.rate,
-	    burst = excluded.burst
-	where (l.position, l.max_attempts, l.max_running, l.rate, l.burst)
-	      is distinct from (excluded.position, excluded.max_attempts, excluded.max_running, excluded.rate, excluded.burst);
+	    burst = excluded.burst, max_ready = excluded.max_ready, refuses = excluded.refuses,
+	    full_since = case when excluded.max_ready is not null then l.full_since end
+	where (l.position, l.max_attempts, l.max_running, l.rate, l.burst, l.max_ready, l.refuses)
+	      is distinct from (excluded.position, excluded.max_attempts, excluded.max_running, excluded.rate, excluded.burst,
+	                        excluded.max_ready, excluded.refuses);
 	return (select array_agg(l.id order by u.o) from unnest(p_stages) with ordinality as u(stage, o)
 	        join penstock.lane l on l.pipeline = v_pipeline and l.stage = u.stage);
 end $$;

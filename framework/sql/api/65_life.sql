@@ -89,6 +89,41 @@ begin
 	end if;
 end $$;
 
+-- Back-pressure: a lane with a limit is full at max_ready ready jobs, and no longer at four fifths of them; all lanes before a full one
+-- are held. One host looks at a time, once a second: what is enqueued or settled in between goes beyond the limit.
+create or replace function penstock.mark_full() returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+	if not exists (select from penstock.lane l where l.max_ready is not null or l.held_since is not null)
+	   or not pg_try_advisory_xact_lock(7306079001427) then
+		return;
+	end if;
+	update penstock.lane l set full_since = case when d.n >= l.max_ready then clock_timestamp() end
+	from (select x.id, coalesce((select sum(p.n) from penstock.parcel p where p.lane = x.id), 0) as n
+	      from penstock.lane x where x.max_ready is not null) d
+	where d.id = l.id and (case when l.full_since is null then d.n >= l.max_ready else d.n < 0.8 * l.max_ready end);
+	update penstock.lane l set held_since = case when l.held_since is null then clock_timestamp() end
+	where (l.held_since is not null) <> exists (select from penstock.lane f where f.pipeline = l.pipeline and f.position > l.position
+	                                             and f.full_since is not null and f.position >= 0 and l.position >= 0);
+end $$;
+
+-- May a job be put there? Warns, or refuses.
+create or replace function penstock.check_room(p_lane int) returns void
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+	v_lane penstock.lane;
+begin
+	select l.* into v_lane from penstock.lane l where l.id = p_lane and l.full_since is not null;
+	if not found then
+		return;
+	end if;
+	if v_lane.refuses then
+		raise exception 'the queue in front of stage ''%'' is full: % jobs or more are ready', v_lane.stage, v_lane.max_ready
+			using errcode = 'PS005', hint = 'Try again later; penstock lanes shows what waits.';
+	end if;
+	raise warning 'the queue in front of stage ''%'' is full: % jobs or more are ready', v_lane.stage, v_lane.max_ready;
+end $$;
+
 -- What a host must know of what people asked for, once a second and when it is told: jobs that run and shall end, lanes that are
 -- paused. Ends what was asked for while it was moved, and forgets what has ended by itself.
 create or replace function penstock.watch(p_lanes int[]) returns table (cancelled bigint, paused int)
@@ -96,6 +131,7 @@ language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
 	v_asked int8multirange;
 begin
+	perform penstock.mark_full();
 	if exists (select from penstock.cancel_request) then
 		select range_agg(int8range(c.job, c.job + 1)) into v_asked from penstock.cancel_request c;
 		perform penstock.cancel_waiting(v_asked);

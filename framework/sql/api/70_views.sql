@@ -8,7 +8,7 @@ select p.name as pipeline, l.stage, l.position, l.max_attempts, l.id as lane,
        (select clock_timestamp() - j.created_at
         from (select lower(q.jobs) as id from penstock.parcel q where q.lane = l.id order by q.lane, q.priority, q.id limit 1) f
         join penstock.job j on j.id = f.id) as oldest,
-       l.paused_at
+       l.paused_at, l.full_since, l.held_since
 from penstock.lane l
 join penstock.pipeline p on p.id = l.pipeline
 left join (select lane, sum(n) as jobs, count(*) as parcels, sum(bytes) as bytes from penstock.parcel group by lane) r on r.lane = l.id

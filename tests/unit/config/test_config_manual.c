@@ -86,7 +86,7 @@ every_key_of_a_stage_that_the_manual_names_is_one(void **state)
 		free(key);
 		n++;
 	}
-	assert_int_equal(n, 10);
+	assert_int_equal(n, 15);
 }
 
 static void
