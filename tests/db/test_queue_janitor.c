@@ -483,7 +483,9 @@ a_set_that_reaches_over_two_blocks_is_settled_in_both(void **state)
 static void
 to_register_twice_is_stable_and_updates_max_attempts(void **state)
 {
-	struct queue_stage again[] = { { "one", 3, 0 }, { "two", 7, 0 }, { "three", 3, 0 } };
+	struct queue_stage again[] = { { .name = "one", .max_attempts = 3 },
+		                       { .name = "two", .max_attempts = 7 },
+		                       { .name = "three", .max_attempts = 3 } };
 
 	(void)state;
 	assert_int_equal(queue_register(qb.db, "p", again, 3, NULL), OK);
@@ -499,8 +501,11 @@ to_register_twice_is_stable_and_updates_max_attempts(void **state)
 static void
 a_stage_that_is_moved_or_taken_out_keeps_its_lane(void **state)
 {
-	struct queue_stage fewer[] = { { "three", 3, 0 }, { "one", 3, 0 } };
-	struct queue_stage again[] = { { "one", 3, 0 }, { "two", 3, 0 }, { "three", 3, 0 } };
+	struct queue_stage fewer[] = { { .name = "three", .max_attempts = 3 },
+		                       { .name = "one", .max_attempts = 3 } };
+	struct queue_stage again[] = { { .name = "one", .max_attempts = 3 },
+		                       { .name = "two", .max_attempts = 3 },
+		                       { .name = "three", .max_attempts = 3 } };
 
 	(void)state;
 	assert_int_equal(queue_register(qb.db, "p", fewer, 2, NULL), OK);
@@ -516,7 +521,7 @@ a_stage_that_is_moved_or_taken_out_keeps_its_lane(void **state)
 static void
 pipelines_may_have_stages_of_one_name(void **state)
 {
-	struct queue_stage other[] = { { "one", 3, 0 } };
+	struct queue_stage other[] = { { .name = "one", .max_attempts = 3 } };
 
 	(void)state;
 	assert_int_equal(queue_register(qb.db, "q", other, 1, NULL), OK);
