@@ -105,3 +105,41 @@ begin
 		raise exception 'verify does not see that it is broken: %', what;
 	end if;
 end $$;
+
+-- ---- for the specs: one database, made anew before each order of steps, so that ids are the same in all
+
+create function test.spec() returns void
+language plpgsql as $$
+declare
+	t text;
+begin
+	for t in select c.oid::regclass from pg_class c
+	         where c.relnamespace = 'penstock'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition and c.relname <> 'migration' loop
+		execute format('delete from %s', t);
+	end loop;
+	for t in select c.oid::regclass from pg_class c where c.relnamespace = 'penstock'::regnamespace and c.relkind = 'S' loop
+		perform setval(t::regclass, 1, false);
+	end loop;
+	perform test.world();
+	perform penstock.host_register(gen_random_uuid(), 'two', 'machine', 2, '0', 0);
+end $$;
+
+-- Where every job is in the end, in how many sets, and what `verify` has against it.
+create function test.census() returns table (place text, lane int, sets bigint, jobs text)
+language sql as $$
+	select c.place, c.lane, count(*), (select range_agg(r) from unnest(array_agg(c.jobs)) m, unnest(m) r)::text
+	from (select 'ready' as place, p.lane, p.jobs from penstock.parcel p
+	      union all select 'deferred', d.lane, d.jobs from penstock.deferred d
+	      union all select 'running', l.lane, l.jobs from penstock.lease l
+	      union all select 'waiting', w.lane, penstock.as_set(array[w.job]) from penstock.waiting w
+	      union all select 'dead', d.lane, d.jobs from penstock.dead d
+	      union all select case s.outcome when 2 then 'completed' when 3 then 'discarded' else 'cancelled' end, s.lane, s.jobs
+	                from penstock.settled s
+	      union all select 'to be cancelled', null, penstock.as_set(array[c.job]) from penstock.cancel_request c) c
+	group by c.place, c.lane
+	union all select 'BROKEN: ' || v.invariant, null, v.violations, v.detail from penstock.verify() v where v.violations <> 0
+	order by 1, 2
+$$;
+
+create function test.jobs(first bigint, behind bigint) returns int8multirange
+language sql immutable as 'select int8multirange(int8range(first, behind))';

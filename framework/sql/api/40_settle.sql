@@ -38,11 +38,16 @@ begin
 	if not found then
 		update penstock.lease l set jobs = l.jobs - v_all, n = l.n - v_n, bytes = l.bytes * (l.n - v_n) / l.n
 		where l.token = p_token and l.jobs @> v_all and l.jobs <> v_all returning * into v_lease;
-		if not found then
-			raise exception 'settle: lease % does not hold these jobs: reaped, voided or settled before', p_token
-				using errcode = 'PS001';
+		if found then
+			v_left := v_lease.n;
+		else
+			-- another part may have been settled while the update waited, and just ours is left
+			delete from penstock.lease l where l.token = p_token and l.jobs = v_all returning * into v_lease;
+			if not found then
+				raise exception 'settle: lease % does not hold these jobs: reaped, voided or settled before', p_token
+					using errcode = 'PS001';
+			end if;
 		end if;
-		v_left := v_lease.n;
 	end if;
 
 	if cardinality(o_job) > 0 then
