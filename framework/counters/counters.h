@@ -7,19 +7,30 @@
  * read-only and sums. Offsets, never pointers; the layout has a version; the
  * last values survive the death of who wrote them. A reader takes no lock and
  * waits for nobody.
+ *
+ * Note on the directory: which slot belongs to whom changes rarely, under a
+ * lock that the death of its holder frees, and between two steps of a sequence
+ * number. A change that moves values (a release that is over is added to those
+ * before it) can be done again from any of its steps by what it wrote down, so
+ * that the next writer ends what a killed one began, and a reader that meets it
+ * half done ends it in its own copy (counters_directory.c).
  */
 #ifndef PENSTOCK_COUNTERS_H
 #define PENSTOCK_COUNTERS_H
 
+#include <pthread.h>
+
 #include "base/base.h"
 
 #define COUNTERS_MAGIC 0x50534354u
-#define COUNTERS_VERSION 2u
+#define COUNTERS_VERSION 3u
 #define COUNTERS_SLOTS 2048u   /* worker x stage x release */
 #define COUNTERS_WORKERS 1024u /* over all host processes of a supervisor */
+#define COUNTERS_PROCESSES 64u
+#define COUNTERS_REST (60 * SEC) /* from the end of a slot's use to its next */
 
 enum counter {
-#define COUNTER(name, unit, text) COUNTER_##name,
+#define COUNTER(name, kind, unit, text) COUNTER_##name,
 #include "counters/counters.def"
 #undef COUNTER
 	COUNTER_N
@@ -49,7 +60,14 @@ histogram_add(struct histogram *h, uint64_t ns, uint64_t weight)
 	__atomic_store_n(&h->n, h->n + weight, __ATOMIC_RELAXED);
 }
 
-enum slot_state { SLOT_FREE = 0, SLOT_USED = 1 };
+enum slot_state { SLOT_FREE = 0, SLOT_USED = 1, SLOT_RESTING = 2 };
+
+/* What a reader must know to say the right thing of a row. */
+enum slot_flag {
+	SLOT_BATCH = 1, /* the histogram holds call time / n, not single jobs */
+	SLOT_LATER = 2  /* may end LATER: CPU and allocation of the plugin's own threads are not
+	                   known, and are more than what is counted */
+};
 
 /* A counter or gauge that the plugin declares (PS_COUNTERS). */
 #define COUNTERS_OWN 16u
@@ -66,9 +84,13 @@ struct own_counter {
 struct counter_slot {
 	uint32_t state; /* set last, released */
 	uint32_t worker;
-	uint32_t index; /* in segment.slot */
-	uint32_t reserved;
-	char pipeline[64], stage[64], release[24]; /* release: first 16 hex digits */
+	uint32_t index;  /* in segment.slot */
+	uint32_t flags;  /* enum slot_flag */
+	uint32_t live;   /* its worker has it; else it may be added to earlier ones and rest */
+	uint32_t pid;    /* of the process that had it last */
+	int64_t left_at; /* mono ns: when its worker left it, or when it began to rest */
+	char pipeline[64], stage[64];
+	char release[24]; /* first 16 hex digits; "": the sum of earlier ones */
 	uint64_t value[COUNTER_N];
 	struct own_counter own[COUNTERS_OWN];
 	struct histogram time; /* of a job */
@@ -107,7 +129,35 @@ struct worker_line {    /* what a worker does now, for `status` */
 	uint32_t pid;
 	uint64_t moved; /* grows with each turn of the loop: the watchdog's pulse */
 	uint64_t value[HOST_COUNTER_N];
+	uint32_t connections; /* open */
+	uint32_t in_use;      /* of these, in a round trip or lent to a stage */
+	uint32_t waiting;     /* 1: waits until it can connect again */
+	uint32_t arenas;
+	uint64_t arena_bytes; /* held at the end of the last lease */
+	uint64_t arena_peak;  /* most that any lease held */
 } __attribute__((aligned(64)));
+
+/* A host process under the supervisor, through all of its boots. */
+struct process_line {
+	uint32_t pid;    /* 0: none runs */
+	uint32_t starts; /* this one included */
+	uint32_t deaths; /* ends that nobody had asked for */
+	uint32_t reserved;
+	int64_t host;       /* id of the boot in the database; 0: not registered */
+	int64_t started_at; /* mono ns */
+} __attribute__((aligned(64)));
+
+enum reload_result { RELOAD_DONE, RELOAD_REFUSED, RELOAD_N };
+
+/* The change of the directory that is under way. */
+struct directory {
+	uint64_t sequence; /* odd: under way */
+	uint32_t op;       /* 0, or 1: slot `from` is being added to slot `into` */
+	uint32_t from, into;
+	uint32_t step;   /* word that is being added */
+	uint64_t was[2]; /* into's word before, by the lowest bit of step */
+	pthread_mutex_t lock;
+};
 
 struct segment {
 	uint32_t magic, version;
@@ -117,7 +167,16 @@ struct segment {
 	int32_t supervisor_pid;
 	uint32_t n_workers;       /* lines in use: host processes x workers */
 	_Atomic uint32_t n_slots; /* slots handed out */
+	uint32_t n_processes;
 	char host[64];
+	struct directory directory;
+	uint64_t reloads[RELOAD_N];
+	/* boots that worked with this segment, for who compares it with rows */
+	int64_t first_boot;    /* id of the first; 0: none yet */
+	uint64_t n_boots;      /* ids that were given to ours */
+	uint64_t boots_beside; /* other hosts that lived when one of ours came */
+	uint64_t spare[32];
+	struct process_line process[COUNTERS_PROCESSES];
 	struct worker_line worker[COUNTERS_WORKERS];
 	struct recorder_line recorder[COUNTERS_WORKERS];
 	struct counter_slot slot[COUNTERS_SLOTS];
@@ -140,14 +199,26 @@ counters_n_slots(const struct segment *segment)
 
 	return n < COUNTERS_SLOTS ? n : COUNTERS_SLOTS;
 }
-/* A slot of this worker for this stage and release: the one that it had before, or a new one.
- * NULL when all are taken: work goes on uncounted. Called by the owning worker only. */
+/* The slot of this worker for this stage and release: the one that it had before, also when that
+ * was another process, or a new one. NULL when all are taken: work goes on uncounted. [the owning
+ * worker] */
 struct counter_slot *counters_slot(struct segment *segment, uint32_t worker, const char *pipeline,
                                    const char *stage, const char *release);
+/* The worker does not count there any more. The values stay for readers; when slots become scarce
+ * they are added to the row of earlier releases, and the slot rests for COUNTERS_REST before
+ * another gets it. NULL is allowed. [the owning worker, or who joined it] */
+void counters_leave(struct counter_slot *slot);
+/* Called between any two stores of a change of the directory: tests kill the process there. */
+extern void (*counters_step_hook)(void);
 
 /* Sums over workers, one row for each pipeline x stage x release, in order of first use. */
 struct counters_row {
-	char pipeline[64], stage[64], release[24];
+	char pipeline[64], stage[64];
+	char release[24];     /* "": all earlier ones that have no row of their own any more */
+	uint32_t flags;       /* enum slot_flag */
+	bool live;            /* some worker has it */
+	uint64_t in_stage;    /* jobs inside of the plugin at this moment */
+	uint64_t outstanding; /* LATER jobs that are not completed */
 	uint64_t value[COUNTER_N];
 	struct {
 		char name[40];
@@ -157,9 +228,25 @@ struct counters_row {
 	} own[COUNTERS_OWN];
 	struct histogram time;
 };
-void counters_sum(const struct segment *segment, struct counters_row **ret_rows,
-                  size_t *ret_n); /* the caller frees *ret_rows */
+/* The caller frees *ret_rows. False, and no rows: the directory never stood still for as long as a
+ * look takes, in many looks; try again later. Never waits for a writer. */
+bool counters_sum(const struct segment *segment, struct counters_row **ret_rows, size_t *ret_n);
+
+/* What a host does as a whole: sums over its workers. */
+#define COUNTERS_STATES 8u /* enum worker_state of worker/ fits */
+struct counters_host {
+	uint64_t value[HOST_COUNTER_N];
+	uint64_t workers[COUNTERS_STATES]; /* by state */
+	uint64_t connections, in_use, waiting;
+	uint64_t arenas, arena_bytes, arena_peak; /* peak: the largest of one worker */
+	uint64_t processes, starts, deaths;       /* running now; ever; unasked */
+};
+void counters_host(const struct segment *segment, struct counters_host *ret);
+const char *host_counter_name(enum host_counter c);
+
+enum counter_kind { COUNTER_SUM, COUNTER_MAX, COUNTER_OF };
 const char *counter_name(enum counter c);
+enum counter_kind counter_kind(enum counter c);
 const char *counter_unit(enum counter c);
 const char *counter_text(enum counter c);
 
@@ -172,6 +259,12 @@ counter_add(struct counter_slot *slot, enum counter c, uint64_t v)
 {
 	if (slot)
 		__atomic_store_n(&slot->value[c], slot->value[c] + v, __ATOMIC_RELAXED);
+}
+static inline void
+counter_max(struct counter_slot *slot, enum counter c, uint64_t v)
+{
+	if (slot && v > slot->value[c])
+		__atomic_store_n(&slot->value[c], v, __ATOMIC_RELAXED);
 }
 
 #endif

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * counters_segment.c - make, map and hand out the shared-memory segment.
+ * counters_segment.c - make and map the shared-memory segment.
  *
  * The file is made whole under another name and renamed: a reader maps either
  * the old one or the new one, never one that shrinks under it. Nothing here is
  * ever freed while a process lives; the file stays for who wants the last
  * values of a dead host.
  */
-#include "counters/counters.h"
+#include "counters/counters_priv.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -20,9 +19,10 @@
 
 _Static_assert(sizeof(struct recorder_line) == 64, "a recorder line is one cache line");
 _Static_assert(sizeof(struct counter_slot) % 64 == 0, "slots do not share cache lines");
+_Static_assert(sizeof(struct worker_line) % 64 == 0, "nor do the lines of workers");
 
-static void
-copy_name(char *to, size_t size, const char *from)
+void
+counters_copy_name(char *to, size_t size, const char *from)
 {
 	size_t len = strnlen(from, size - 1);
 
@@ -58,7 +58,8 @@ fill_header(struct segment *segment, const char *host)
 	segment->started_wall_ns = clock_wall();
 	segment->started_mono_ns = clock_mono();
 	segment->supervisor_pid = (int32_t)getpid();
-	copy_name(segment->host, sizeof segment->host, host);
+	counters_copy_name(segment->host, sizeof segment->host, host);
+	directory_init(&segment->directory);
 	segment->version = COUNTERS_VERSION;
 	segment->magic = COUNTERS_MAGIC;
 }
@@ -168,56 +169,6 @@ counters_close(const struct segment *segment)
 		munmap((void *)(uintptr_t)segment, sizeof *segment);
 }
 
-static bool
-same_slot(const struct counter_slot *slot, const struct counter_slot *wanted)
-{
-	return __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) == SLOT_USED &&
-	       slot->worker == wanted->worker &&
-	       memcmp(slot->pipeline, wanted->pipeline, sizeof slot->pipeline) == 0 &&
-	       memcmp(slot->stage, wanted->stage, sizeof slot->stage) == 0 &&
-	       memcmp(slot->release, wanted->release, sizeof slot->release) == 0;
-}
-
-static bool
-take_index(struct segment *segment, uint32_t *ret_i)
-{
-	uint32_t n = atomic_load_explicit(&segment->n_slots, memory_order_relaxed);
-
-	do {
-		if (n >= COUNTERS_SLOTS)
-			return false;
-	} while (!atomic_compare_exchange_weak_explicit(
-	    &segment->n_slots, &n, n + 1, memory_order_relaxed, memory_order_relaxed));
-	*ret_i = n;
-	return true;
-}
-
-struct counter_slot *
-counters_slot(struct segment *segment, uint32_t worker, const char *pipeline, const char *stage,
-              const char *release)
-{
-	struct counter_slot wanted = { .worker = worker };
-	struct counter_slot *slot;
-	uint32_t n = counters_n_slots(segment), i;
-
-	copy_name(wanted.pipeline, sizeof wanted.pipeline, pipeline);
-	copy_name(wanted.stage, sizeof wanted.stage, stage);
-	copy_name(wanted.release, sizeof wanted.release, release);
-	for (i = 0; i < n; i++)
-		if (same_slot(&segment->slot[i], &wanted))
-			return &segment->slot[i];
-	if (!take_index(segment, &i))
-		return NULL;
-	slot = &segment->slot[i];
-	slot->worker = worker;
-	slot->index = i;
-	memcpy(slot->pipeline, wanted.pipeline, sizeof slot->pipeline);
-	memcpy(slot->stage, wanted.stage, sizeof slot->stage);
-	memcpy(slot->release, wanted.release, sizeof slot->release);
-	__atomic_store_n(&slot->state, SLOT_USED, __ATOMIC_RELEASE);
-	return slot;
-}
-
 static double
 as_double(uint64_t bits)
 {
@@ -244,7 +195,7 @@ counter_own(struct counter_slot *slot, unsigned i, const char *name, enum own_ki
 	if (kind == OWN_GAUGE)
 		__atomic_store_n(&own->set_at, clock_mono(), __ATOMIC_RELAXED);
 	if (own->kind == 0) {
-		copy_name(own->name, sizeof own->name, name);
+		counters_copy_name(own->name, sizeof own->name, name);
 		__atomic_store_n(&own->kind, (uint32_t)kind, __ATOMIC_RELEASE);
 	}
 }

@@ -9,7 +9,7 @@
 #include "host/host.h"
 #include "worker/worker.h"
 
-#define HOST_PROCESSES_MAX 64
+#define HOST_PROCESSES_MAX COUNTERS_PROCESSES
 
 /* How a host process ends, as its exit code says. */
 enum host_end {

@@ -108,7 +108,12 @@ start_child(struct supervisor *s, uint32_t i)
 	s->child[i].former = s->shared[i].host_id;
 	s->child[i].restart_at = INT64_MAX;
 	if (pid > 0) {
+		struct process_line *line = &s->segment->process[i];
+
 		s->child[i].pid = pid;
+		line->started_at = s->child[i].started_at;
+		line->starts++;
+		__atomic_store_n(&line->pid, (uint32_t)pid, __ATOMIC_RELEASE);
 		return;
 	}
 	log_line(LOG_ERROR, "cannot fork a host process", "reason", strerror(errno), NULL);
@@ -152,6 +157,18 @@ report_recorder(const struct supervisor *s, uint32_t child)
 	}
 }
 
+/* What a process did at its end is over, also when it could not say so; what it counted stays. */
+static void
+leave_lines(struct supervisor *s, uint32_t child)
+{
+	s->segment->process[child].pid = 0;
+	s->segment->process[child].host = 0;
+	for (uint32_t w = child * s->workers; w < (child + 1) * s->workers; w++) {
+		s->segment->worker[w].pid = 0;
+		s->segment->worker[w].state = WORKER_STOPPED;
+	}
+}
+
 static void
 plan_restart(struct supervisor *s, uint32_t i)
 {
@@ -174,6 +191,7 @@ child_ended(struct supervisor *s, uint32_t i, int status)
 	char how[64];
 
 	s->child[i].pid = 0;
+	leave_lines(s, i);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == HOST_DRAINED && s->stopping)
 		return;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == HOST_UNFIT) {
@@ -187,6 +205,7 @@ child_ended(struct supervisor *s, uint32_t i, int status)
 	else
 		snprintf(how, sizeof(how), "exit code %d", WEXITSTATUS(status));
 	log_line(LOG_ERROR, "a host process died", "how", how, NULL);
+	s->segment->process[i].deaths++;
 	report_recorder(s, i);
 	if (!s->stopping)
 		plan_restart(s, i);
@@ -269,10 +288,12 @@ supervise(struct supervisor *s)
 
 		if (signo == SIGTERM || signo == SIGINT)
 			stop(s);
-		if (signo == SIGHUP)
+		if (signo == SIGHUP) {
+			s->segment->reloads[RELOAD_REFUSED]++;
 			log_line(LOG_WARNING,
 			         "the configuration is read at start only: restart to change it",
 			         NULL);
+		}
 		reap_children(s);
 		if (!s->stopping)
 			start_due(s);
@@ -328,6 +349,7 @@ host_run(const struct host_options *options, struct fault *fault)
 		return st;
 	s.segment->supervisor_pid = getpid();
 	s.segment->n_workers = s.n * s.workers;
+	s.segment->n_processes = s.n;
 	shared_size = s.n * sizeof(*s.shared);
 	s.shared = mmap(NULL, shared_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 	                0);

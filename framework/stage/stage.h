@@ -164,16 +164,25 @@ struct stage_call {
 	struct recorder_line *line; /* NULL: not recorded */
 	const uint8_t *lease;       /* 16 bytes, for the recorder; NULL */
 	int32_t lane;
+	int64_t arrived_at; /* mono ns: of the lease; 0: not known */
 	int64_t timeout_ns; /* each() form: of one job, else of the call; 0: none */
+	bool provisional;   /* outcomes are not counted: stage_call_stands() does, or nobody when
+	                       the call is undone */
 	struct stage_job **jobs;
 	size_t n;
 	struct stage_completions *completions; /* where LATER results go; NULL: LATER is refused */
 	uint64_t id;
+	/* stage/'s own */
+	uint64_t ended[PS_SPLIT + 1]; /* jobs by outcome */
 };
 /* Runs process() or each() once over the jobs (the caller has cut them to descriptor.max_call),
  * timed and counted. Each job ends with an outcome: UNSET and undeclared routes become RETRY with
  * the codes NO_OUTCOME and BAD_ROUTE, FAIL and RETRY without a code get STAGE_FAILED. */
 void stage_call_run(struct stage_call *call);
+/* Counts the outcomes of a provisional call. [the worker that ran it] */
+void stage_call_stands(const struct stage_call *call);
+/* What readers of its slots must know of a release: enum slot_flag. [any] */
+uint32_t release_slot_flags(const struct release *release);
 
 /* ---- LATER ---- */
 

@@ -317,7 +317,7 @@ finish_job(struct running *running, struct stage_job *job, struct ps_job *lent)
 		job->changed = false;
 		job->out = job->in;
 	}
-	running->ended[lent->outcome]++;
+	running->call->ended[lent->outcome]++;
 	job->ps = *lent;
 }
 
@@ -331,12 +331,27 @@ skip_job(struct stage_job *job)
 	job->ps.delay_ms = -1;
 }
 
+void
+stage_call_stands(const struct stage_call *call)
+{
+	for (uint32_t o = PS_DONE; o <= PS_SPLIT; o++)
+		if (call->ended[o] > 0)
+			counter_add(call->slot, stage_outcome_counter(o), call->ended[o]);
+}
+
+uint32_t
+release_slot_flags(const struct release *r)
+{
+	return (r->d.process ? (uint32_t)SLOT_BATCH : 0u) |
+	       (r->d.flags & PS_FLAG_LATER ? (uint32_t)SLOT_LATER : 0u);
+}
+
 static void
 count_call(struct running *running, size_t seen, int64_t wall)
 {
 	struct counter_slot *slot = running->call->slot;
 	struct release *r = running->call->release;
-	size_t timed = seen - running->ended[PS_LATER];
+	size_t later = running->call->ended[PS_LATER], timed = seen - later;
 
 	if (seen > 0)
 		running->worker->mean_ns = (3 * running->worker->mean_ns + wall / (int64_t)seen) /
@@ -349,9 +364,14 @@ count_call(struct running *running, size_t seen, int64_t wall)
 	counter_add(slot, COUNTER_bytes_in, running->bytes_in);
 	counter_add(slot, COUNTER_bytes_out, running->bytes_out);
 	counter_add(slot, COUNTER_unset, running->breaches);
-	for (uint32_t o = PS_DONE; o <= PS_SPLIT; o++)
-		if (running->ended[o] > 0)
-			counter_add(slot, stage_outcome_counter(o), running->ended[o]);
+	if (!running->call->provisional)
+		stage_call_stands(running->call);
+	if (later > 0)
+		counter_add(slot, COUNTER_later_worker_ns, (uint64_t)wall * later / seen);
+	if (running->call->arrived_at > 0 && running->began > running->call->arrived_at)
+		counter_add(slot, COUNTER_waited_ns,
+		            seen * (uint64_t)(running->began - running->call->arrived_at));
+	counter_max(slot, COUNTER_arena_peak, arena_used(running->call->arena));
 	if (atomic_load_explicit(&r->stale, memory_order_relaxed) > 0)
 		counter_add(slot, COUNTER_stale,
 		            atomic_exchange_explicit(&r->stale, 0, memory_order_relaxed));
@@ -401,6 +421,7 @@ stage_call_run(struct stage_call *call)
 	check(call->worker < r->n_workers && running.worker->ready);
 	if (call->n == 0)
 		return;
+	memset(call->ended, 0, sizeof call->ended);
 	prepare(&running);
 	if (r->d.threading == PS_SERIAL)
 		pthread_mutex_lock(&r->serial);

@@ -219,8 +219,8 @@ give_up(struct later *later)
 	later->completions = NULL;
 }
 
-bool
-stage_later_cancel(uint64_t token)
+static bool
+cancel_token(uint64_t token, struct counter_slot **ret_slot)
 {
 	struct later *later;
 	ps_cancel_fn *cancel = NULL;
@@ -234,10 +234,22 @@ stage_later_cancel(uint64_t token)
 		give_up(later);
 		cancel = later->release->d.cancel;
 		instance = later->instance;
+		*ret_slot = later->slot;
 	}
 	unlock();
 	if (cancel)
 		cancel(instance, token);
+	return found;
+}
+
+bool
+stage_later_cancel(uint64_t token)
+{
+	struct counter_slot *slot = NULL;
+	bool found = cancel_token(token, &slot);
+
+	if (found)
+		counter_add(slot, COUNTER_later_ended, 1);
 	return found;
 }
 
@@ -253,8 +265,9 @@ void
 later_revoke(struct stage_completions *completions, uint64_t token)
 {
 	struct stage_completion *found = NULL;
+	struct counter_slot *slot; /* the job did not end LATER: nothing to count */
 
-	if (stage_later_cancel(token))
+	if (cancel_token(token, &slot))
 		return;
 	lock();
 	wait_for_visitors(completions);
@@ -478,6 +491,8 @@ count(const struct completion *c)
 
 	if (!c->slot)
 		return;
+	counter_add(c->slot, COUNTER_later_ended, 1);
+	counter_add(c->slot, COUNTER_later_ns, took > 0 ? (uint64_t)took : 0);
 	counter_add(c->slot, stage_outcome_counter(c->public.outcome), 1);
 	counter_add(c->slot, COUNTER_unset, c->breach);
 	counter_add(c->slot, COUNTER_bytes_out,

@@ -137,7 +137,6 @@ struct running {
 	int code;         /* that process() returned */
 	uint64_t bytes_in, bytes_out;
 	uint64_t breaches;
-	uint64_t ended[PS_SPLIT + 1]; /* jobs by outcome */
 };
 
 /* Outcome texts made fit for a row: codes of [A-Z0-9_], messages of UTF-8 without control bytes,

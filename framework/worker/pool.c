@@ -424,6 +424,20 @@ pool_state(struct worker *w, enum worker_state state)
 
 	__atomic_store_n(&line->state, (uint32_t)state, __ATOMIC_RELAXED);
 	__atomic_store_n(&line->moved, line->moved + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&line->in_use,
+	                 state == WORKER_CLAIMING || state == WORKER_SETTLING || w->in_transaction,
+	                 __ATOMIC_RELAXED);
+	__atomic_store_n(&line->waiting, state == WORKER_AWAY, __ATOMIC_RELAXED);
+	__atomic_store_n(&line->connections, (w->db && state != WORKER_AWAY) + (w->db_read != NULL),
+	                 __ATOMIC_RELAXED);
+}
+
+struct counter_slot *
+pool_slot(const struct worker *w, int32_t lane_id)
+{
+	const struct lane *lane = pool_lane(w->pool, lane_id);
+
+	return lane && w->slots ? w->slots[lane - w->pool->lanes] : NULL;
 }
 
 /* ---- life ---- */

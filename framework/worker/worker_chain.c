@@ -103,6 +103,16 @@ whole_message(struct chain *c, struct work *work)
 	return OK;
 }
 
+/* That the settlement will write for the stage where the job stands. */
+static void
+count_rows(const struct chain *c, const struct work *work, size_t n)
+{
+	const struct lane *lane = &c->pipeline->lanes[work->at.stage];
+
+	if (n > 0)
+		counter_add(c->worker->slots[lane - c->pool->lanes], COUNTER_rows, n);
+}
+
 static bool
 worth_keeping(const struct chain *c, const struct work *work, const struct verdict *v)
 {
@@ -158,6 +168,7 @@ keep_step(struct chain *c, struct work *work)
 		.body = m->body,
 		.body_len = m->body_len,
 	};
+	count_rows(c, work, 1);
 	return OK;
 }
 
@@ -165,10 +176,13 @@ static enum status
 leave_chain(struct chain *c, struct work *work, struct verdict verdict)
 {
 	struct verdict *v = &c->verdicts[c->n_verdicts++];
+	enum status st;
 
 	*v = verdict;
 	work->gone = true;
-	return keep_message(c, work, v);
+	st = keep_message(c, work, v);
+	count_rows(c, work, (size_t)v->output + (size_t)v->failure);
+	return st;
 }
 
 /* Takes over the children of a job that its stage is done with. False: one would begin nowhere. */
@@ -257,6 +271,7 @@ take_outcome(struct chain *c, struct work *work)
 		c->worker->n_children = n_children;
 		return lost_child;
 	}
+	count_rows(c, work, job->n_children);
 	if (outcome.kind == PS_SPLIT && job->n_children == 0)
 		outcome.kind = PS_DONE;
 	if (!outcome.route)
@@ -316,6 +331,7 @@ call_stage(struct chain *c, const struct lane *lane, struct stage_job **jobs, si
 		.line = &c->pool->segment->recorder[w->line],
 		.lease = c->lease->token.bytes,
 		.lane = lane->id,
+		.arrived_at = w->arrived_at,
 		.timeout_ns = lane->conf->timeout_ns,
 		.jobs = jobs,
 		.n = n,

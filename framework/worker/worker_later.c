@@ -113,8 +113,13 @@ settle_ready(struct worker *w, struct ready_later *ready, size_t n)
 
 	qsort(ready, n, sizeof(*ready), compare_place);
 	for (size_t i = 0; i < n; i = end) {
-		for (end = i; end < n && !compare_place(&ready[i], &ready[end]); end++)
-			verdicts[end - i] = verdict_later(w, &ready[end]);
+		for (end = i; end < n && !compare_place(&ready[i], &ready[end]); end++) {
+			struct verdict *v = &verdicts[end - i];
+
+			*v = verdict_later(w, &ready[end]);
+			counter_add(pool_slot(w, ready[end].job->lane->id), COUNTER_rows,
+			            (uint64_t)v->output + (uint64_t)v->failure);
+		}
 		w->lease_lane = ready[i].job->lane;
 		w->lease_at = ready[i].job->at;
 		settle_turn(w, &ready[i].job->lease, verdicts, end - i, false, &none);

@@ -77,6 +77,7 @@ open_worker(struct worker *w, struct fault *fault)
 		st = db_open(&options, &w->db, fault);
 	if (st != OK)
 		return st;
+	w->pool->segment->worker[w->line].arenas = 2;
 	list_init(&w->later);
 	w->completions = stage_completions_create(wake_for_completion, w);
 	w->hooks = (struct stage_hooks){
@@ -92,11 +93,17 @@ open_worker(struct worker *w, struct fault *fault)
 static void
 close_worker(struct worker *w)
 {
+	struct worker_line *line = &w->pool->segment->worker[w->line];
+
 	stage_completions_destroy(w->completions);
+	for (size_t i = 0; w->slots && i < w->pool->n_lanes; i++)
+		counters_leave(w->slots[i]);
 	db_close(w->db_read);
 	db_close(w->db);
 	arena_destroy(w->arena[0]);
 	arena_destroy(w->arena[1]);
+	line->connections = line->in_use = line->waiting = line->arenas = 0;
+	line->arena_bytes = 0;
 	free(w->slots);
 	free(w->children);
 }
@@ -114,6 +121,8 @@ init_stages(struct worker *w, struct fault *fault)
 		w->slots[i] = counters_slot(pool->segment, w->line, release_pipeline(lane->release),
 		                            release_stage(lane->release),
 		                            release_id(lane->release));
+		if (w->slots[i])
+			w->slots[i]->flags = release_slot_flags(lane->release);
 		st = stage_thread_init(lane->release, w->index, fault);
 	}
 	return st;
@@ -130,8 +139,13 @@ fini_stages(struct worker *w)
 static void
 next_lease(struct worker *w)
 {
+	struct worker_line *line = &w->pool->segment->worker[w->line];
 	struct arena *done = w->arena[0];
+	uint64_t held = arena_used(done) + arena_used(w->arena[1]);
 
+	__atomic_store_n(&line->arena_bytes, held, __ATOMIC_RELAXED);
+	if (held > line->arena_peak)
+		__atomic_store_n(&line->arena_peak, held, __ATOMIC_RELAXED);
 	arena_reset(done);
 	w->arena[0] = w->arena[1];
 	w->arena[1] = done;

@@ -72,6 +72,7 @@ struct worker {
 	struct stage_hooks hooks;
 	const struct lane *lease_lane; /* of the lease at hand, with where its jobs began */
 	struct position lease_at;
+	int64_t arrived_at;         /* mono: when the lease at hand had come */
 	struct settle_output *kept; /* of the lease at hand: what fused stages made, to be kept */
 	size_t n_kept;
 	struct settle_child *children; /* that stages of the lease at hand split off */
@@ -146,6 +147,7 @@ bool pool_cancelled(struct pool *pool, int64_t job); /* shall this job end? [any
 bool pool_valid(const struct pool *pool); /* may this host still believe in its leases? */
 void pool_count(struct worker *worker, enum host_counter c, uint64_t n);
 void pool_state(struct worker *worker, enum worker_state state);
+struct counter_slot *pool_slot(const struct worker *worker, int32_t lane); /* NULL: not counted */
 
 /* ---- what becomes of a job ---- */
 

@@ -63,12 +63,29 @@ add_kept(struct worker *w, struct settle *settle)
 	w->kept = NULL;
 }
 
+/* What the database has confirmed: these equal its rows. */
+static void
+count_ended(const struct worker *w, const struct settle_set *set)
+{
+	struct counter_slot *slot = pool_slot(w, set->lane);
+
+	switch (set->kind) {
+	case SETTLE_COMPLETED: counter_add(slot, COUNTER_settled_completed, set->jobs.n); break;
+	case SETTLE_DISCARDED: counter_add(slot, COUNTER_settled_discarded, set->jobs.n); break;
+	case SETTLE_CANCELLED: counter_add(slot, COUNTER_settled_cancelled, set->jobs.n); break;
+	case SETTLE_DEAD: counter_add(slot, COUNTER_settled_dead, set->jobs.n); break;
+	default: break;
+	}
+}
+
 static void
 settled_ok(struct ending *e)
 {
 	struct pool *pool = e->worker->pool;
 
 	pool_count(e->worker, HOST_settles, 1);
+	for (size_t i = 0; i < e->settle.n_sets; i++)
+		count_ended(e->worker, &e->settle.sets[i]);
 	for (size_t i = 0; i < e->settle.n_children; i++)
 		if (i == 0 || e->settle.children[i].lane != e->settle.children[i - 1].lane)
 			pool_ready(pool, e->settle.children[i].lane, e->worker->lease_at.priority);
@@ -222,6 +239,7 @@ claimed(struct worker *w, struct lane *lane, struct queue_turn *turn)
 		return NULL;
 	pool_count(w, HOST_claims, 1);
 	pool_count(w, HOST_claimed_jobs, turn->lease->n);
+	w->arrived_at = clock_mono();
 	return turn->lease;
 }
 

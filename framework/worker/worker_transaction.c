@@ -138,11 +138,14 @@ attempt(struct worker *w, struct stage_call *call)
 {
 	struct attempt a = { 0 };
 
+	call->provisional = true;
 	stage_call_run(call);
 	a.stands = all_done(call);
 	a.used = w->in_savepoint;
 	if (a.used)
 		close_savepoint(w, call, &a);
+	if (call->n == 1 || a.stands || !a.used || a.ended || w->lost)
+		stage_call_stands(call); /* else it runs again, and counts then */
 	return a;
 }
 
