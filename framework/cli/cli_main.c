@@ -354,6 +354,7 @@ cli_open(struct cli *cli, struct db **ret_db)
 	if (end != CLI_OK)
 		return end;
 	options.conninfo = cli->config->set.database;
+	options.pooled = settings_pooled(&cli->config->set);
 	if (db_open(&options, ret_db, &fault) == OK)
 		return CLI_OK;
 	if (!fault.hint[0])

@@ -85,6 +85,7 @@ stay_inside(struct cli *cli, const struct dev *d, char *paths[2])
 	cli_override(cli, "state_dir", paths[0]);
 	cli_override(cli, "run_dir", paths[1]);
 	cli_override(cli, "strict_files", "false");
+	cli_override(cli, "pooler", "none"); /* the database is its own, too */
 }
 
 /* Before others learn where the database is: so that they can enqueue at once. */

@@ -19,7 +19,7 @@ static const struct cli_column lane_columns[] = {
 static const struct cli_column host_columns[] = {
 	{ "id", CLI_NUMBER },     { "name", CLI_TEXT },    { "machine", CLI_TEXT },
 	{ "pid", CLI_NUMBER },    { "version", CLI_TEXT }, { "started_at", CLI_TIME },
-	{ "running", CLI_COUNT }, { NULL, CLI_TEXT }
+	{ "running", CLI_COUNT }, { "wake", CLI_TEXT },    { NULL, CLI_TEXT }
 };
 static const struct cli_column ended_columns[] = { { "pipeline", CLI_TEXT },
 	                                           { "completed", CLI_COUNT },

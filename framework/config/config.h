@@ -10,6 +10,8 @@
 #ifndef PENSTOCK_CONFIG_H
 #define PENSTOCK_CONFIG_H
 
+#include <string.h>
+
 #include "base/base.h"
 
 #ifndef PENSTOCK_STAGEDIR
@@ -30,6 +32,13 @@ struct settings {
 #include "config/settings.def"
 #undef SETTING
 };
+
+/* A pooler gives each transaction another session of the server. */
+static inline bool
+settings_pooled(const struct settings *set)
+{
+	return strcmp(set->pooler, "transaction") == 0;
+}
 
 /* One option of a stage as the file has it; typed by the plugin's option table later (stage/). */
 enum config_type { CONFIG_T_BOOL, CONFIG_T_INT, CONFIG_T_FLOAT, CONFIG_T_STRING, CONFIG_T_LIST };

@@ -134,26 +134,45 @@ put_string(struct settings *set, const struct row *row, const char *text)
 	free(old);
 }
 
-/* Settings of a few words; their help lists them. */
-static bool
-good_word(const struct row *row, const char *text)
+/* Settings of a few words. NULL: any text will do. */
+static const char *const *
+words_of(const struct row *row)
 {
 	static const struct {
 		const char *name, *words[5];
 	} choices[] = {
+		{ "pooler", { "none", "transaction" } },
 		{ "log_level", { "debug", "info", "warning", "error" } },
 		{ "log_format", { "text", "json" } },
 	};
 
-	for (size_t i = 0; i < countof(choices); i++) {
-		if (strcmp(choices[i].name, row->name) != 0)
-			continue;
-		for (const char *const *word = choices[i].words; *word; word++)
-			if (strcmp(*word, text) == 0)
-				return true;
-		return false;
-	}
-	return true;
+	for (size_t i = 0; i < countof(choices); i++)
+		if (strcmp(choices[i].name, row->name) == 0)
+			return choices[i].words;
+	return NULL;
+}
+
+/* False, and said: the setting takes other words. */
+static bool
+good_word(const struct row *row, const char *text, const char *file, int line,
+          struct problems *problems)
+{
+	const char *const *words = words_of(row);
+	struct buf list;
+	size_t n = 0;
+
+	if (!words)
+		return true;
+	for (; words[n]; n++)
+		if (strcmp(words[n], text) == 0)
+			return true;
+	buf_init(&list);
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&list, "%s%s", i == 0 ? "" : i + 1 < n ? ", " : " or ", words[i]);
+	config_problem(problems, file, line, "%s must be %s, not '%s'%s", row->name, list.data,
+	               text, config_suggest(text, words, n));
+	buf_done(&list);
+	return false;
 }
 
 static bool
@@ -200,11 +219,8 @@ put_text(struct settings *set, const struct row *row, const char *text, const ch
 		if (row->kind == PATH && !text[0])
 			config_problem(problems, file, line, "%s must be a path, not ''",
 			               row->name);
-		else if (good_word(row, text))
+		else if (good_word(row, text, file, line, problems))
 			put_string(set, row, text);
-		else
-			config_problem(problems, file, line, "%s must be %s, not '%s'", row->name,
-			               row->help, text);
 		return;
 	case BOOL:
 		if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)

@@ -13,6 +13,11 @@
  * what must not happen twice goes through db_commit() or a pipeline. UNKNOWN means that the
  * connection was lost after a COMMIT was sent. SQL means that the server refused: the fault carries
  * SQLSTATE, message, detail and hint.
+ *
+ * Note on poolers: a pooler in transaction mode gives each transaction whichever session of the
+ * server is free, so a pooled db relies on nothing that outlives one: statements have no names, no
+ * options are sent at the start (poolers refuse them), LISTEN is not to be used. What the session's
+ * options would have said is said by the role (docs/operations.md).
  */
 #ifndef PENSTOCK_DB_H
 #define PENSTOCK_DB_H
@@ -27,14 +32,26 @@ struct db_result;
 struct db_options {
 	const char *conninfo;    /* libpq keywords or URI; several hosts allowed */
 	const char *application; /* application_name */
-	bool read_only;          /* default_transaction_read_only */
-	int64_t connect_ns;      /* most time for one attempt; 0: 10 s */
+	bool read_only;     /* default_transaction_read_only; pooled: only by db_begin_read() */
+	bool pooled;        /* see "Note on poolers" */
+	int64_t connect_ns; /* most time for one attempt; 0: 10 s */
 };
 
 /* Opens and sets up the session (jit off, READ COMMITTED, keepalives, tcp_user_timeout,
  * idle_in_transaction_session_timeout, UTF-8, UTC, target_session_attrs). */
 enum status db_open(const struct db_options *options, struct db **ret_db, struct fault *fault);
 void db_close(struct db *db); /* takes NULL */
+/* What a session of the server is like behind this connection, found out with a mark that one
+ * session sets and another one, or the same one later, must see or not see. Opens a second
+ * connection like `db` for the time of the call; `db` must be idle and keeps the mark. */
+struct db_session_fact {
+	int pid_of_protocol, pid_of_server; /* at the connection's start, and asked by SQL */
+	bool kept;                          /* the session's options are in force */
+	bool lost, shared; /* its mark was gone later; another session of ours saw it */
+};
+enum status db_session_look(struct db *db, struct db_session_fact *ret, struct fault *fault);
+/* Sessions change between transactions. */
+bool db_session_changes(const struct db_session_fact *fact);
 /* Throws the session away and opens a new one; one attempt, no waiting: back-off is the caller's.
  */
 enum status db_reconnect(struct db *db, struct fault *fault);
@@ -140,6 +157,7 @@ enum status db_pipe_end(struct db *db, struct fault *fault);
 enum db_transaction { DB_IDLE, DB_IN_TRANSACTION, DB_FAILED, DB_LOST };
 enum db_transaction db_transaction_state(const struct db *db);
 enum status db_begin(struct db *db, struct fault *fault);
+enum status db_begin_read(struct db *db, struct fault *fault); /* READ ONLY */
 /* UNKNOWN when the reply was lost; SQL when the server made a ROLLBACK of it (whatever its tag
  * says). */
 enum status db_commit(struct db *db, struct fault *fault);
@@ -156,6 +174,9 @@ enum status db_scrub(struct db *db, struct fault *fault);
 /* ---- LISTEN ---- */
 
 enum status db_listen(struct db *db, const char *channel, struct fault *fault);
+/* Do notifications come through? Sends one to itself. OK: they do; EMPTY: nothing came; SQL: the
+ * server refuses. Before anything is listened to: it eats what comes. */
+enum status db_listen_works(struct db *db, struct fault *fault);
 /* Waits up to timeout_ns for a notification or for wake_fd (-1: none) to become readable.
  * OK: a payload was copied; EMPTY: timeout or wake_fd; AWAY. */
 enum status db_wait(struct db *db, int wake_fd, int64_t timeout_ns, char *payload,

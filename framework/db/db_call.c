@@ -3,8 +3,8 @@
  * db_call.c - one statement, one round trip; and reading what came back.
  *
  * A statement is prepared once a session under a name made from its text's
- * address. Results are binary; the readers assert the column's type, since a
- * wrong one is a bug of ours and never bad luck.
+ * address, unless a pooler changes sessions. Results are binary; the readers assert the column's
+ * type, since a wrong one is a bug of ours and never bad luck.
  */
 #include "db/db_priv.h"
 
@@ -104,9 +104,16 @@ static enum status
 call_once(struct db *db, const char *sql, const struct db_args *args, struct db_result **ret_result,
           struct fault *fault)
 {
-	struct db_statement *s = db_statement_get(db, sql);
-	enum status st = s->prepared ? OK : prepare(db, s, args, fault);
+	struct db_statement *s;
+	enum status st;
 
+	if (db->unnamed)
+		return take(db,
+		            PQexecParams(db->conn, sql, args->n, args->types, args->values,
+		                         args->lengths, args->formats, 1),
+		            ret_result, fault);
+	s = db_statement_get(db, sql);
+	st = s->prepared ? OK : prepare(db, s, args, fault);
 	if (st != OK)
 		return st;
 	return take(db,

@@ -73,6 +73,14 @@ db_conn_fault(struct db *db, struct fault *fault)
 	return fault_set(fault, AWAY, "%.*s", text_length(text), text);
 }
 
+/* A statement of ours that is unknown to the session, or was prepared by somebody else in it. */
+static bool
+is_mixed_up(const char *sqlstate, const char *text)
+{
+	return (strcmp(sqlstate, "26000") == 0 || strcmp(sqlstate, "42P05") == 0) && text &&
+	       strstr(text, "\"penstock_");
+}
+
 static enum status
 server_fault(struct db *db, const PGresult *r, const char *sqlstate, struct fault *fault)
 {
@@ -90,6 +98,10 @@ server_fault(struct db *db, const PGresult *r, const char *sqlstate, struct faul
 		snprintf(fault->sqlstate, sizeof fault->sqlstate, "%s", sqlstate);
 		if (hint)
 			fault_hint(fault, "%s", hint);
+		else if (is_mixed_up(sqlstate, primary))
+			fault_hint(fault,
+			           "is there a pooler in transaction mode in between? Then set "
+			           "pooler = \"transaction\"");
 	}
 	return st;
 }

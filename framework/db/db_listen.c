@@ -2,7 +2,9 @@
 /*
  * db_listen.c - wait for a notification, a deadline or another file.
  *
- * Never blocks in libpq: what came is read when poll() says so.
+ * Never blocks in libpq: what came is read when poll() says so. Whether
+ * anything comes is tried and not believed: some poolers take a LISTEN and
+ * deliver nothing.
  */
 #include "db/db_priv.h"
 
@@ -10,6 +12,9 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* An own notification comes with the answer, unless the machine is very busy. */
+#define ECHO_LIMIT (3 * SEC)
 
 enum status
 db_listen(struct db *db, const char *channel, struct fault *fault)
@@ -26,6 +31,29 @@ db_listen(struct db *db, const char *channel, struct fault *fault)
 	PQfreemem(quoted);
 	st = db_exec(db, sql, fault);
 	free(sql);
+	return st;
+}
+
+/* A channel of its own: nobody else is woken. */
+enum status
+db_listen_works(struct db *db, struct fault *fault)
+{
+	struct uuid uuid = uuid_random();
+	char text[37], channel[64], *sql;
+	enum status st;
+
+	uuid_text(&uuid, text);
+	snprintf(channel, sizeof channel, "penstock_%s", text);
+	st = db_listen(db, channel, fault);
+	if (st != OK)
+		return st;
+	sql = mem_printf("NOTIFY \"%s\"", channel);
+	st = db_exec(db, sql, fault);
+	free(sql);
+	if (st == OK)
+		st = db_wait(db, -1, ECHO_LIMIT, NULL, 0, fault);
+	if (db_alive(db) && db_exec(db, "UNLISTEN *", st == OK ? fault : NULL) != OK)
+		st = AWAY;
 	return st;
 }
 

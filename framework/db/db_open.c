@@ -70,11 +70,14 @@ fill_keywords(const struct db *db, const PQconninfoOption *parsed, struct keywor
 			add(k, o->keyword, o->val);
 	if (!options)
 		options = getenv("PGOPTIONS");
-	/* ours last: they win */
-	*ret_options = mem_printf("%s " SESSION_OPTIONS "%s", options ? options : "",
-	                          db->options.read_only ? " -c default_transaction_read_only=on"
-	                                                : "");
-	add(k, "options", *ret_options);
+	if (db->options.pooled) /* what the user gives is for the pooler to judge */
+		*ret_options = mem_dup(options ? options : "");
+	else /* ours last: they win */
+		*ret_options = mem_printf(
+		    "%s " SESSION_OPTIONS "%s", options ? options : "",
+		    db->options.read_only ? " -c default_transaction_read_only=on" : "");
+	if (**ret_options)
+		add(k, "options", *ret_options);
 	add(k, "client_encoding", "UTF8");
 	add(k, "fallback_application_name", db->options.application);
 	for (size_t i = 0; i < countof(wanted); i++)
@@ -100,6 +103,21 @@ drop_notice(void *data, const PGresult *r)
 		log_line(LOG_DEBUG, "notice of the server", "text", text ? text : "", NULL);
 }
 
+/* libpq tells no SQLSTATE of a connection that was not made. The words are PgBouncer's. */
+static enum status
+not_connected(struct db *db, struct fault *fault)
+{
+	enum status st = db_conn_fault(db, fault);
+
+	if (!db->conn || !strstr(PQerrorMessage(db->conn), "unsupported startup parameter"))
+		return st;
+	fault_set(fault, REFUSED, "a pooler is in between and refuses the options of the session");
+	fault_hint(fault,
+	           "set pooler = \"transaction\", or let the setting `database` name the server "
+	           "itself");
+	return REFUSED;
+}
+
 static enum status
 connect_once(struct db *db, struct fault *fault)
 {
@@ -121,9 +139,7 @@ connect_once(struct db *db, struct fault *fault)
 	free(options);
 	PQconninfoFree(parsed);
 	if (!db->conn || PQstatus(db->conn) != CONNECTION_OK) {
-		/* refused or unreachable: without a SQLSTATE the one cannot be told from the other
-		 */
-		enum status st = db_conn_fault(db, fault);
+		enum status st = not_connected(db, fault);
 		db_drop_connection(db);
 		return st;
 	}
@@ -160,6 +176,7 @@ db_open(const struct db_options *options, struct db **ret_db, struct fault *faul
 	db->options.conninfo = mem_dup(options->conninfo ? options->conninfo : "");
 	db->options.application = mem_dup(options->application ? options->application : "penstock");
 	db->options.read_only = options->read_only;
+	db->options.pooled = db->unnamed = options->pooled;
 	db->options.connect_ns = options->connect_ns ? options->connect_ns : 10 * SEC;
 	buf_init(&db->copy);
 	db->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -13,11 +13,14 @@
 
 /* Note on lost replies. The server answers in order. An error in place of an answer says that the
  * statement did not finish, so nothing of its transaction committed, whatever becomes of the
- * connection afterwards: AWAY or SQL. Two answers may be lost together with a commit that happened:
- * that of COMMIT, and that of the sync which commits an implicit transaction. So a connection that
- * ends without an error from the server before, or with a FATAL in place of one of these two, is
- * UNKNOWN from the moment when a sync, or a COMMIT, was handed to libpq: what does not fit into its
- * buffer leaves before all is sent. */
+ * connection afterwards: AWAY or SQL. What a pooler says when it lost the server is not the
+ * server's word: it may come in the place of an answer that was under way. It is known by its
+ * class, 08, which a server gives to a broken protocol only; where we know of a pooler, any FATAL
+ * may be its. Two answers may be lost together with a commit that happened: that of COMMIT, and
+ * that of the sync which commits an implicit transaction. So a connection that ends without an
+ * error from the server before, or with a FATAL in place of one of these two, is UNKNOWN from the
+ * moment when a sync, or a COMMIT, was handed to libpq: what does not fit into its buffer leaves
+ * before all is sent. */
 
 enum status
 db_pipe_begin(struct db *db, struct fault *fault)
@@ -56,15 +59,11 @@ prepare_is_under_way(const struct db_pipe *p, const char *sql)
 	return false;
 }
 
-enum status
-db_pipe_send(struct db *db, const char *sql, const struct db_args *args, struct fault *fault)
+static enum status
+send_named(struct db *db, const char *sql, const struct db_args *args, struct fault *fault)
 {
-	static const struct db_args none;
 	struct db_statement *s = db_statement_get(db, sql);
 
-	check(db->pipe.open);
-	if (!args)
-		args = &none;
 	if (!s->prepared && !prepare_is_under_way(&db->pipe, sql)) {
 		if (PQsendPrepare(db->conn, s->name, sql, args->n, args->types) != 1)
 			return db_conn_fault(db, fault);
@@ -75,6 +74,27 @@ db_pipe_send(struct db *db, const char *sql, const struct db_args *args, struct 
 		return db_conn_fault(db, fault);
 	push(&db->pipe, PIPE_STATEMENT, sql);
 	return OK;
+}
+
+static enum status
+send_unnamed(struct db *db, const char *sql, const struct db_args *args, struct fault *fault)
+{
+	if (PQsendQueryParams(db->conn, sql, args->n, args->types, args->values, args->lengths,
+	                      args->formats, 1) != 1)
+		return db_conn_fault(db, fault);
+	push(&db->pipe, PIPE_STATEMENT, sql);
+	return OK;
+}
+
+enum status
+db_pipe_send(struct db *db, const char *sql, const struct db_args *args, struct fault *fault)
+{
+	static const struct db_args none;
+
+	check(db->pipe.open);
+	if (!args)
+		args = &none;
+	return db->unnamed ? send_unnamed(db, sql, args, fault) : send_named(db, sql, args, fault);
 }
 
 enum status
@@ -140,6 +160,18 @@ from_server(const PGresult *r)
 	return r && PQresultErrorField(r, PG_DIAG_SQLSTATE);
 }
 
+/* The transaction may be over, well or badly. */
+static bool
+from_pooler(const struct db *db, const PGresult *r)
+{
+	const char *severity = PQresultErrorField(r, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+	if (!db->pipe.synced || db->pipe.refused)
+		return false;
+	return strncmp(PQresultErrorField(r, PG_DIAG_SQLSTATE), "08", 2) == 0 ||
+	       (db->options.pooled && (!severity || strcmp(severity, "ERROR") != 0));
+}
+
 static enum status
 refused(struct db *db, const struct pipe_item *item, const PGresult *r, struct fault *fault)
 {
@@ -148,7 +180,8 @@ refused(struct db *db, const struct pipe_item *item, const PGresult *r, struct f
 	if (PQresultStatus(r) != PGRES_PIPELINE_ABORTED && !from_server(r))
 		return lost(db, fault);
 	st = db_result_fault(db, r, fault);
-	if (st == AWAY && db->lost && (item->kind == PIPE_COMMIT || item->kind == PIPE_SYNC)) {
+	if (st == AWAY && db->lost &&
+	    (item->kind == PIPE_COMMIT || item->kind == PIPE_SYNC || from_pooler(db, r))) {
 		if (fault)
 			fault->status = UNKNOWN;
 		return UNKNOWN;

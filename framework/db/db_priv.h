@@ -41,6 +41,7 @@ struct db {
 	PGconn *conn;              /* NULL: none */
 	struct db_options options; /* texts owned */
 	bool lost;                 /* the server said good-bye, or went read-only */
+	bool unnamed;              /* statements are not prepared */
 	bool unclean; /* foreign code had the connection and could not be cleaned up after */
 
 	/* db_sever() shuts down sever_fd, a second name of the socket. Its number never changes:

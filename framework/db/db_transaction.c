@@ -12,6 +12,17 @@
 
 #define SAVEPOINT "penstock_call"
 
+/* Each may stand inside a transaction. Prepared statements of others go, since the next stage may
+ * use the same name for another text; ours stay. */
+#define RESETS                                                                                      \
+	"RESET ROLE; RESET SESSION AUTHORIZATION; RESET ALL; CLOSE ALL; UNLISTEN *; DISCARD TEMP; " \
+	"SELECT pg_catalog.pg_advisory_unlock_all(); "                                              \
+	"DO $$ DECLARE n text; BEGIN FOR n IN SELECT name FROM pg_catalog.pg_prepared_statements "  \
+	"WHERE name OPERATOR(pg_catalog.!~) '^penstock_' LOOP "                                     \
+	"EXECUTE pg_catalog.format('DEALLOCATE %I', n); END LOOP; END $$"
+/* A pooler that follows this one setting must not give the database's own to the next client. */
+#define POOLED_RESETS "; SET client_encoding = 'UTF8'"
+
 enum db_transaction
 db_transaction_state(const struct db *db)
 {
@@ -29,7 +40,13 @@ db_transaction_state(const struct db *db)
 enum status
 db_begin(struct db *db, struct fault *fault)
 {
-	return db_exec(db, "BEGIN", fault);
+	return db_exec(db, "BEGIN ISOLATION LEVEL READ COMMITTED", fault);
+}
+
+enum status
+db_begin_read(struct db *db, struct fault *fault)
+{
+	return db_exec(db, "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY", fault);
 }
 
 enum status
@@ -53,12 +70,18 @@ db_commit(struct db *db, struct fault *fault)
 	return st;
 }
 
+/* In one message: behind a pooler the next one may meet another session. */
 enum status
 db_rollback(struct db *db, struct fault *fault)
 {
-	enum status st = db_exec(db, "ROLLBACK", fault);
+	const char *sql = !db->unclean         ? "ROLLBACK"
+	                  : db->options.pooled ? "ROLLBACK; " RESETS POOLED_RESETS
+	                                       : "ROLLBACK; " RESETS;
+	enum status st = db_exec(db, sql, fault);
 
-	return st == OK && db->unclean ? db_scrub(db, fault) : st;
+	if (st == OK)
+		db->unclean = false;
+	return st;
 }
 
 enum status
@@ -85,7 +108,9 @@ db_savepoint_release(struct db *db, struct fault *fault)
 enum status
 db_savepoint_rollback(struct db *db, struct fault *fault)
 {
-	return gone(db_exec(db, "ROLLBACK TO SAVEPOINT " SAVEPOINT, fault), fault);
+	enum status st = gone(db_exec(db, "ROLLBACK TO SAVEPOINT " SAVEPOINT, fault), fault);
+
+	return st == OK && db->unclean ? db_scrub(db, fault) : st;
 }
 
 /* ---- after foreign code ---- */
@@ -141,15 +166,6 @@ leave_pipeline(struct db *db, struct fault *fault)
 	return db_ready(db, fault);
 }
 
-/* Each may stand inside a transaction. Prepared statements of others go, since the next stage may
- * use the same name for another text; ours stay. */
-#define RESETS                                                                                      \
-	"RESET ROLE; RESET SESSION AUTHORIZATION; RESET ALL; CLOSE ALL; UNLISTEN *; DISCARD TEMP; " \
-	"SELECT pg_catalog.pg_advisory_unlock_all(); "                                              \
-	"DO $$ DECLARE n text; BEGIN FOR n IN SELECT name FROM pg_catalog.pg_prepared_statements "  \
-	"WHERE name OPERATOR(pg_catalog.!~) '^penstock_' LOOP "                                     \
-	"EXECUTE pg_catalog.format('DEALLOCATE %I', n); END LOOP; END $$"
-
 enum status
 db_scrub(struct db *db, struct fault *fault)
 {
@@ -162,8 +178,8 @@ db_scrub(struct db *db, struct fault *fault)
 		return st;
 	db->unclean = true;
 	if (db_transaction_state(db) == DB_FAILED)
-		return OK; /* db_rollback comes back to it */
-	st = db_exec(db, RESETS, fault);
+		return OK; /* the rollback comes back to it */
+	st = db_exec(db, db->options.pooled ? RESETS POOLED_RESETS : RESETS, fault);
 	if (st == OK)
 		db->unclean = false;
 	return st;

@@ -12,6 +12,7 @@ struct doctor_host {
 	int64_t id, beat, running;
 	char *name, *machine, *version;
 	bool alive; /* its beat moved, or its row came, while we looked */
+	bool polls; /* notifications do not reach it */
 };
 
 struct doctor {
@@ -56,12 +57,9 @@ struct setting_fact {
 void judge_settings(struct doctor_report *r, const struct setting_fact *facts, size_t n);
 void judge_version(struct doctor_report *r, int version); /* 150004 */
 
-struct session_fact {
-	int pid_of_protocol, pid_of_server; /* at the connection's start, and asked by SQL */
-	bool kept;                          /* the session's options are in force */
-	bool lost, shared; /* its mark was gone later; another session of ours saw it */
-};
-void judge_session(struct doctor_report *r, const struct session_fact *f);
+/* pooled: the setting `pooler` says that a pooler changes sessions. */
+void judge_session(struct doctor_report *r, const struct db_session_fact *f, bool pooled);
+void judge_listen(struct doctor_report *r, enum status st); /* of db_listen_works() */
 void judge_clock(struct doctor_report *r, int64_t ahead_ns, int64_t trip_ns);
 
 struct connections_fact {

@@ -4,8 +4,7 @@
  *
  * Hosts listen, prepare statements and open their sessions with options of
  * their own: a pooler that gives each transaction another session breaks
- * that. It gives itself away by the process id that it invents for its
- * clients, and by a mark that one session sets and another one sees.
+ * that, unless the setting `pooler` says that there is one.
  */
 #include <inttypes.h>
 #include <limits.h>
@@ -18,124 +17,101 @@
 
 /* ---- a pooler ---- */
 
-void
-judge_session(struct doctor_report *r, const struct session_fact *f)
+static void
+say_pooler(struct doctor_report *r, const struct db_session_fact *f, bool pooled)
 {
-	bool pooler = f->pid_of_protocol != f->pid_of_server;
+	const char *seen = f->shared ? "was seen by another" : "was gone in its next transaction";
 
-	if (f->lost || f->shared) {
+	if (db_session_changes(f) && pooled) {
+		doctor_say(r, DOCTOR_OK,
+		           "a pooler gives transactions to changing sessions, and the setting "
+		           "`pooler` is \"transaction\": hosts poll");
+	} else if (db_session_changes(f)) {
 		doctor_say(
 		    r, DOCTOR_PROBLEM,
-		    "a pooler gives transactions to changing sessions: a setting of one session %s",
-		    f->shared ? "was seen by another" : "was gone in its next transaction");
-		doctor_advise(
-		    r, "point the setting `database` of hosts at the server itself, or at a pool "
-		       "in session mode: they listen and prepare statements");
-	} else if (pooler) {
+		    "a pooler gives transactions to changing sessions, and the setting `pooler` is "
+		    "\"none\": a setting of one session %s",
+		    seen);
+		doctor_advise(r,
+		              "set pooler = \"transaction\" in penstock.conf; or point the setting "
+		              "`database` of hosts at the server itself, where they can listen");
+	} else if (f->pid_of_protocol != f->pid_of_server) {
 		doctor_say(
 		    r, DOCTOR_WARNING,
 		    "a pooler is in between: it said process %d, the server says %d; it kept the session",
 		    f->pid_of_protocol, f->pid_of_server);
 		doctor_advise(
-		    r, "hosts keep their sessions open, a pooler saves them nothing: point the "
-		       "setting `database` of hosts at the server itself");
-	}
-	if (!f->kept) {
-		doctor_say(
-		    r, DOCTOR_PROBLEM,
-		    "the options that a host opens its sessions with (jit off, timeouts) were dropped on "
-		    "the way");
-		doctor_advise(r,
-		              "a pooler that ignores the startup parameter `options` does that: go "
-		              "around it");
-	}
-	if (!pooler && f->kept && !f->lost && !f->shared)
+		    r, "hosts keep their sessions open, a pooler that keeps them saves nothing: "
+		       "point the setting `database` of hosts at the server itself");
+	} else if (pooled) {
+		doctor_say(r, DOCTOR_WARNING,
+		           "the setting `pooler` is \"transaction\", and no pooler is in between: "
+		           "process %d",
+		           f->pid_of_server);
+		doctor_advise(r, "set pooler = \"none\": hosts then listen and prepare statements");
+	} else if (f->kept) {
 		doctor_say(r, DOCTOR_OK, "no pooler in between: process %d", f->pid_of_server);
-}
-
-/* Two sessions got the same one of the server: what one prepared is there already, or not any more.
- */
-static bool
-is_mixed(const struct fault *fault)
-{
-	return strcmp(fault->sqlstate, "42P05") == 0 || strcmp(fault->sqlstate, "26000") == 0;
-}
-
-static enum status
-set_mark(struct db *db, const char *mark, struct session_fact *f, struct fault *fault)
-{
-	struct db_result *rows;
-	struct db_args args;
-	enum status st;
-
-	db_args_init(&args);
-	db_arg_text(&args, mark);
-	st = db_call(db, sql_doctor_session_mark, &args, &rows, fault);
-	if (st != OK)
-		return st;
-	f->pid_of_protocol = db_backend_pid(db);
-	f->pid_of_server = (int)db_int(rows, 0, 0);
-	f->kept = db_int(rows, 0, 2) != 0;
-	db_result_free(rows);
-	return OK;
-}
-
-/* Does this session bear the mark, in this and in its next transaction? */
-static enum status
-bears(struct db *db, const char *mark, bool *ret, struct fault *fault)
-{
-	struct db_result *rows;
-	enum status st = db_call(db, sql_doctor_session_read, NULL, &rows, fault);
-
-	if (st != OK)
-		return st;
-	*ret = strcmp(db_text(rows, 0, 1), mark) == 0;
-	db_result_free(rows);
-	return OK;
-}
-
-static enum status
-look_twice(struct db *first, struct db *second, struct session_fact *f, struct fault *fault)
-{
-	struct uuid uuid = uuid_random();
-	bool own = true, other = false;
-	char mark[37];
-	enum status st;
-
-	uuid_text(&uuid, mark);
-	st = set_mark(first, mark, f, fault);
-	if (st == OK)
-		st = bears(second, mark, &other, fault);
-	for (int i = 0; i < 3 && st == OK && own; i++)
-		st = bears(first, mark, &own, fault);
-	f->lost = !own;
-	f->shared = other;
-	if (st == SQL && is_mixed(fault)) {
-		f->shared = true;
-		return OK;
 	}
-	return st;
 }
 
-/* Sessions of its own: what a pooler mixes up must not be the one that the other checks use. */
+void
+judge_session(struct doctor_report *r, const struct db_session_fact *f, bool pooled)
+{
+	say_pooler(r, f, pooled);
+	if (f->kept)
+		return;
+	if (pooled) {
+		doctor_say(r, DOCTOR_WARNING,
+		           "behind a pooler a session cannot bring its own options, and this role "
+		           "has not those that a host needs (jit off, timeouts)");
+		doctor_advise(r, "alter role … set jit = off; alter role … set "
+		                 "idle_in_transaction_session_timeout = '5min'; alter role … set "
+		                 "timezone = 'UTC'; then `reconnect` in the pooler");
+		return;
+	}
+	doctor_say(
+	    r, DOCTOR_PROBLEM,
+	    "the options that a host opens its sessions with (jit off, timeouts) were dropped "
+	    "on the way");
+	doctor_advise(r, "a pooler that ignores the startup parameter `options` does that: go "
+	                 "around it, or set pooler = \"transaction\" if it is one of that kind");
+}
+
+void
+judge_listen(struct doctor_report *r, enum status st)
+{
+	if (st != EMPTY && st != SQL)
+		return;
+	doctor_say(r, DOCTOR_WARNING, "%s: hosts poll for new jobs, which wait for up to poll_most",
+	           st == EMPTY ? "LISTEN is taken and no notification comes"
+	                       : "the server refuses LISTEN");
+	doctor_advise(r, "see what is between this machine and the server; or lower poll_most");
+}
+
+/* A session of its own: what it marks must not be the one that the other checks use. */
 enum status
 doctor_session(struct doctor *d, struct fault *fault)
 {
-	const struct db_options options = { .conninfo = d->config->set.database,
-		                            .application = "penstock doctor" };
-	struct session_fact f = { .kept = true };
-	struct db *first = NULL, *second = NULL;
-	enum status st = db_open(&options, &first, fault);
+	const struct db_options options = {
+		.conninfo = d->config->set.database,
+		.application = "penstock doctor",
+		.pooled = settings_pooled(&d->config->set),
+	};
+	struct db_session_fact f;
+	struct db *db;
+	enum status st = db_open(&options, &db, fault);
 
+	if (st != OK)
+		return st;
+	st = db_session_look(db, &f, fault);
 	if (st == OK)
-		st = db_open(&options, &second, fault);
-	if (st == OK)
-		st = look_twice(first, second, &f, fault);
-	db_close(second);
-	db_close(first);
-	if (st == OK)
-		judge_session(d->report, &f);
-	return st;
+		judge_session(d->report, &f, options.pooled);
+	if (st == OK && !options.pooled && !db_session_changes(&f)) {
+		st = db_listen_works(db, fault);
+		judge_listen(d->report, st);
+	}
+	db_close(db);
+	return st == EMPTY || st == SQL ? OK : st;
 }
 
 /* ---- clocks ---- */

@@ -45,6 +45,26 @@ count_alive(const struct doctor_host *hosts, size_t n)
 	return alive;
 }
 
+static void
+say_beating(struct doctor_report *r, const struct doctor_host *hosts, size_t n)
+{
+	size_t polls = 0;
+
+	for (size_t i = 0; i < n; i++)
+		polls += hosts[i].polls;
+	if (n == 0)
+		doctor_say(r, DOCTOR_OK, "none is running");
+	else if (polls == 0)
+		doctor_say(r, DOCTOR_OK,
+		           "%zu beating, of version %s; LISTEN tells them of new jobs", n,
+		           PENSTOCK_VERSION);
+	else
+		doctor_say(r, DOCTOR_OK,
+		           "%zu beating, of version %s; %zu of them poll, new jobs wait for up to "
+		           "poll_most",
+		           n, PENSTOCK_VERSION, polls);
+}
+
 void
 judge_hosts(struct doctor_report *r, const struct doctor_host *hosts, size_t n, int64_t watched_ns)
 {
@@ -75,8 +95,7 @@ judge_hosts(struct doctor_report *r, const struct doctor_host *hosts, size_t n, 
 		}
 	}
 	if (r->n == said)
-		doctor_say(r, DOCTOR_OK, n ? "%zu beating, of version %s" : "none is running", n,
-		           PENSTOCK_VERSION);
+		say_beating(r, hosts, n);
 }
 
 static struct doctor_host *
@@ -99,6 +118,7 @@ keep_host(struct doctor *d, const struct db_result *rows, int i, bool alive)
 		.version = mem_dup(db_text(rows, i, 3)),
 		.beat = db_int(rows, i, 4),
 		.running = db_int(rows, i, 5),
+		.polls = db_int(rows, i, 6) != 0,
 		.alive = alive,
 	};
 }

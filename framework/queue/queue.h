@@ -220,6 +220,8 @@ enum status queue_host_register(struct db *db, const struct uuid *boot, const ch
                                 struct fault *fault);
 /* NOT_FOUND: somebody voided this host. */
 enum status queue_host_beat(struct db *db, int64_t host, struct fault *fault);
+/* For people: is it told of new jobs, or does it look for them? */
+enum status queue_host_listens(struct db *db, int64_t host, bool listens, struct fault *fault);
 enum status queue_host_list(struct db *db, struct arena *arena, struct queue_host **ret_hosts,
                             size_t *ret_n, struct fault *fault);
 enum status queue_host_leave(struct db *db, int64_t host, struct fault *fault); /* after a drain */

@@ -40,6 +40,17 @@ queue_host_beat(struct db *db, int64_t host, struct fault *fault)
 }
 
 enum status
+queue_host_listens(struct db *db, int64_t host, bool listens, struct fault *fault)
+{
+	struct db_args args;
+
+	db_args_init(&args);
+	db_arg_int8(&args, host);
+	db_arg_bool(&args, listens);
+	return db_call(db, sql_host_listens, &args, NULL, fault);
+}
+
+enum status
 queue_host_list(struct db *db, struct arena *arena, struct queue_host **ret_hosts, size_t *ret_n,
                 struct fault *fault)
 {

@@ -93,7 +93,7 @@ janitor_register(struct janitor *j, int64_t former, struct fault *fault)
 	*pool->options->host_id = host;
 	j->bell = false;
 	j->at[DUTY_BEAT] = sent + pool->config->set.heartbeat;
-	return OK;
+	return queue_host_listens(j->db, host, j->listens, fault);
 }
 
 static enum status
@@ -131,15 +131,75 @@ tell_blames(struct janitor *j, int64_t former, struct fault *fault)
 	return st;
 }
 
+/* The setting `pooler` against what is there: a wrong one must not show as one strange error in a
+ * thousand transactions. */
+static enum status
+check_pooler(struct janitor *j, struct fault *fault)
+{
+	bool pooled = settings_pooled(&j->pool->config->set);
+	struct db_session_fact f;
+	enum status st = db_session_look(j->db, &f, fault);
+
+	if (st != OK)
+		return st;
+	if (db_session_changes(&f) && !pooled) {
+		fault_set(fault, REFUSED,
+		          "a pooler gives transactions to changing sessions of the server, and the "
+		          "setting pooler is \"none\"");
+		fault_hint(fault,
+		           "set pooler = \"transaction\"; or let the setting `database` name "
+		           "the server itself");
+		return REFUSED;
+	}
+	if (pooled && f.pid_of_protocol == f.pid_of_server)
+		log_line(
+		    LOG_WARNING,
+		    "no pooler is in between: with pooler = \"none\" new jobs are told at once",
+		    NULL);
+	if (pooled && !f.kept)
+		log_line(
+		    LOG_WARNING,
+		    "this role lacks settings that a session cannot bring through a pooler: see "
+		    "penstock doctor",
+		    NULL);
+	return OK;
+}
+
+/* How this host learns of new jobs: by notifications where they come, else by looking. */
+static enum status
+listen_or_poll(struct janitor *j, struct fault *fault)
+{
+	enum status st;
+
+	j->listens = false;
+	j->order_ns = 0;
+	if (settings_pooled(&j->pool->config->set))
+		return OK;
+	st = db_listen_works(j->db, fault);
+	if (st == OK)
+		st = db_listen(j->db, "penstock", fault);
+	if (st == EMPTY)
+		fault_set(fault, EMPTY, "the server took LISTEN, and nothing comes");
+	j->listens = st == OK;
+	if (st == EMPTY || st == SQL) {
+		log_fault(LOG_WARNING,
+		          "no notifications here: hosts look for new jobs by themselves", fault);
+		st = OK;
+	}
+	return st;
+}
+
 static enum status
 set_up(struct janitor *j, struct fault *fault)
 {
-	enum status st = db_schema_check(j->db, fault);
+	enum status st = check_pooler(j, fault);
 
+	if (st == OK)
+		st = db_schema_check(j->db, fault);
 	if (st == OK)
 		st = register_pipelines(j, fault);
 	if (st == OK)
-		st = db_listen(j->db, "penstock", fault);
+		st = listen_or_poll(j, fault);
 	if (st == OK)
 		st = tell_blames(j, *j->pool->options->host_id, fault);
 	if (st == OK)
@@ -160,6 +220,7 @@ connect_first(struct janitor *j, struct fault *fault)
 	struct db_options options = {
 		.conninfo = j->pool->config->set.database,
 		.application = "penstock host",
+		.pooled = settings_pooled(&j->pool->config->set),
 	};
 	enum status st;
 	bool told = false;
@@ -199,7 +260,8 @@ recover(struct janitor *j)
 {
 	struct fault fault = { 0 };
 
-	if (db_reconnect(j->db, &fault) != OK || db_listen(j->db, "penstock", &fault) != OK) {
+	if (db_reconnect(j->db, &fault) != OK || listen_or_poll(j, &fault) != OK ||
+	    queue_host_listens(j->db, atomic_load(&j->pool->host), j->listens, &fault) != OK) {
 		pause_for(j->pool, RECONNECT_PAUSE);
 		return false;
 	}

@@ -147,6 +147,21 @@ fire(struct janitor *j, struct fault *fault)
 	return OK;
 }
 
+/* Longer each time that there was nothing, within the bounds of a worker's looks. */
+static int64_t
+order_pause(struct janitor *j)
+{
+	const struct settings *set = &j->pool->config->set;
+	int64_t most = set->poll_most < WAKE_MOST ? set->poll_most : WAKE_MOST;
+
+	if (j->listens)
+		return WAKE_MOST;
+	j->order_ns = j->order_ns ? j->order_ns * 2 : set->poll_least;
+	if (j->order_ns > most)
+		j->order_ns = most;
+	return j->order_ns;
+}
+
 /* Ordering keys whose first job was enqueued since: at once when told, soon while there are more.
  */
 static enum status
@@ -155,7 +170,9 @@ give_turns(struct janitor *j, struct fault *fault)
 	int64_t jobs = 0;
 	enum status st = queue_give_turns(j->db, TURNS_LIMIT, &jobs, fault);
 
-	j->at[DUTY_ORDER] = clock_mono() + (jobs > 0 ? ORDER_BUSY : WAKE_MOST);
+	if (jobs > 0)
+		j->order_ns = 0;
+	j->at[DUTY_ORDER] = clock_mono() + (jobs > 0 ? ORDER_BUSY : order_pause(j));
 	if (st == OK && jobs > 0)
 		pool_wake(j->pool, j->pool->n_workers);
 	return st;
@@ -234,6 +251,8 @@ tend_bell(struct janitor *j, struct fault *fault)
 	int64_t host = atomic_load(&pool->host);
 	enum status st = OK;
 
+	if (!j->listens)
+		return OK; /* nobody would hear it */
 	if (atomic_load(&pool->n_sleeping) > 0) {
 		j->busy_since = 0;
 		if (j->bell)

@@ -344,6 +344,7 @@ call_stage(struct chain *c, const struct lane *lane, struct stage_job **jobs, si
 		transaction_call(w, &call);
 	else
 		stage_call_run(&call);
+	worker_end_look_up(w);
 }
 
 /* All jobs that stand at this stage, in calls of at most max_call. */

@@ -25,6 +25,7 @@ lend_read_connection(void *data)
 		.conninfo = w->pool->config->set.database,
 		.application = "penstock look-up",
 		.read_only = true,
+		.pooled = settings_pooled(&w->pool->config->set),
 	};
 	enum status st = OK;
 
@@ -34,10 +35,24 @@ lend_read_connection(void *data)
 		st = db_reconnect(w->db_read, &fault);
 	else if (db_transaction_state(w->db_read) != DB_IDLE)
 		st = db_rollback(w->db_read, &fault);
+	if (st == OK && options.pooled) /* the session itself cannot be made read-only */
+		st = db_begin_read(w->db_read, &fault);
 	if (st == OK)
 		return db_conn(w->db_read);
 	log_fault(LOG_WARNING, "no connection for look-ups", &fault);
 	return NULL;
+}
+
+void
+worker_end_look_up(struct worker *w)
+{
+	struct fault fault = { 0 };
+
+	if (!w->db_read || !settings_pooled(&w->pool->config->set) || !db_alive(w->db_read) ||
+	    db_transaction_state(w->db_read) == DB_IDLE)
+		return;
+	if (db_rollback(w->db_read, &fault) != OK)
+		log_fault(LOG_WARNING, "a look-up did not end well", &fault);
 }
 
 static bool
@@ -68,7 +83,9 @@ static enum status
 open_worker(struct worker *w, struct fault *fault)
 {
 	const struct settings *set = &w->pool->config->set;
-	struct db_options options = { .conninfo = set->database, .application = "penstock worker" };
+	struct db_options options = { .conninfo = set->database,
+		                      .application = "penstock worker",
+		                      .pooled = settings_pooled(set) };
 	enum status st = OK;
 
 	for (int i = 0; i < 2 && st == OK; i++)

@@ -236,6 +236,8 @@ void later_give_up(struct worker *worker); /* all: at a stop */
 
 /* ---- worker_loop.c ---- */
 
+/* Behind a pooler a look-up is a transaction, which must not stay open. */
+void worker_end_look_up(struct worker *worker);
 enum status worker_start(struct pool *pool, uint32_t index, struct fault *fault);
 void worker_join(struct worker *worker);
 
@@ -292,7 +294,9 @@ struct janitor {
 	struct watched_call *calls; /* one for each worker */
 	struct watch *watches;
 	size_t n_watches;
+	bool listens; /* notifications come; otherwise everybody looks, at most poll_most apart */
 	bool bell;
+	int64_t order_ns;   /* where nobody tells: pause between looks for turns */
 	int64_t busy_since; /* mono; 0: some worker sleeps */
 };
 

@@ -109,6 +109,55 @@ a_read_only_session_cannot_write(void **state)
 }
 
 static void
+a_pooled_session_leaves_nothing_behind(void **state)
+{
+	const struct db_options options = { .conninfo = f.conninfo, .pooled = true };
+	struct db_result *r;
+	struct db_args args;
+	enum status st;
+	struct db *db;
+
+	(void)state;
+	assert_int_equal(db_open(&options, &db, NULL), OK);
+	assert_int_equal(divide(db, 1, &st, NULL), 1);
+	assert_int_equal(st, OK);
+	assert_int_equal(db_pipe_begin(db, NULL), OK);
+	for (int i = 0; i < 2; i++) {
+		db_args_init(&args);
+		db_arg_int4(&args, 1);
+		assert_int_equal(db_pipe_send(db, division, &args, NULL), OK);
+	}
+	assert_int_equal(db_pipe_sync(db, NULL), OK);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(db_pipe_next(db, &r, NULL), OK);
+		assert_int_equal(db_int(r, 0, 0), 1);
+		db_result_free(r);
+	}
+	assert_int_equal(db_pipe_end(db, NULL), OK);
+	assert_int_equal(cluster_int(db, "SELECT count(*) FROM pg_prepared_statements"), 0);
+	assert_int_equal(cluster_int(db, "SELECT count(*) FROM pg_settings WHERE source = 'client' "
+	                                 "AND name IN ('jit', 'TimeZone', 'tcp_user_timeout')"),
+	                 0);
+	assert_int_equal(db_begin_read(db, NULL), OK);
+	assert_int_equal(db_exec(db, "CREATE TABLE nothing ()", NULL), AWAY);
+	db_close(db);
+}
+
+static void
+a_session_of_the_server_is_told_from_a_changing_one(void **state)
+{
+	struct db_session_fact fact;
+
+	(void)state;
+	assert_int_equal(db_session_look(f.db, &fact, NULL), OK);
+	assert_int_equal(fact.pid_of_protocol, fact.pid_of_server);
+	assert_true(fact.kept);
+	assert_false(db_session_changes(&fact));
+	assert_int_equal(db_call(f.db, one, NULL, NULL, NULL), OK);
+	assert_int_equal(cluster_int(f.db, "SELECT count(*) FROM pg_prepared_statements"), 1);
+}
+
+static void
 a_bad_connection_string_is_invalid_and_its_password_is_not_told(void **state)
 {
 	static const char *const bad[] = { "password=tell me not", "password='hush", "hushhush",
@@ -767,6 +816,27 @@ a_notification_ends_the_wait_with_its_payload(void **state)
 }
 
 static void
+whether_notifications_come_is_tried(void **state)
+{
+	struct proxy *p = proxy_start(f.conninfo);
+	struct db *db = cluster_open(proxy_conninfo(p));
+	char payload[16];
+
+	(void)state;
+	assert_int_equal(db_listen_works(db, NULL), OK);
+	assert_int_equal(db_listen(db, "penstock", NULL), OK);
+	cluster_exec(f.db, "SELECT pg_notify('penstock', '17')");
+	assert_int_equal(db_wait(db, -1, 10 * SEC, payload, sizeof payload, NULL), OK);
+	assert_string_equal(payload, "17");
+	proxy_swallow(p, PROXY_SERVER, 'A');
+	assert_int_equal(db_listen_works(db, NULL), EMPTY);
+	assert_true(db_alive(db));
+	assert_int_equal(db_call(db, one, NULL, NULL, NULL), OK);
+	db_close(db);
+	proxy_stop(p);
+}
+
+static void
 another_file_ends_the_wait(void **state)
 {
 	int fd = eventfd(1, EFD_CLOEXEC);
@@ -853,6 +923,8 @@ main(void)
 		T(a_session_is_set_up_as_penstock_needs_it),
 		T(options_of_the_connection_string_are_kept_but_ours_win),
 		T(a_read_only_session_cannot_write),
+		T(a_pooled_session_leaves_nothing_behind),
+		T(a_session_of_the_server_is_told_from_a_changing_one),
 		T(a_bad_connection_string_is_invalid_and_its_password_is_not_told),
 		T(no_server_is_away),
 		T(a_statement_is_prepared_once_and_its_binary_result_is_read),
@@ -879,6 +951,7 @@ main(void)
 		T(scrub_leaves_pipeline_mode_and_copies),
 		T(what_a_failed_transaction_left_is_scrubbed_after_its_rollback),
 		T(a_notification_ends_the_wait_with_its_payload),
+		T(whether_notifications_come_is_tried),
 		T(another_file_ends_the_wait),
 		T(a_lost_connection_ends_the_wait),
 		T(rows_are_copied_in_binary),

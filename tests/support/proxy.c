@@ -34,6 +34,7 @@ struct flow {
 	size_t head_len; /* bytes of it that are here */
 	size_t left;     /* bytes of the message's body that are still to come */
 	bool started;    /* false: the startup message, which has no type */
+	bool swallow;    /* the message that is under way */
 	bool eof, cut;
 };
 
@@ -53,6 +54,8 @@ struct proxy {
 		char type;
 		int left;
 	} plan;
+	bool tell;
+	char lost[2]; /* by proxy_side: the type of message that never arrives; 0: none */
 	struct connection *connections[CONNECTIONS_MAX];
 };
 
@@ -78,6 +81,28 @@ cuts(struct proxy *p, enum proxy_side side, char type, bool before)
 }
 
 static void
+say_fatal(struct flow *f)
+{
+	static const char fields[] = "SFATAL\0VFATAL\0C08P01\0Mserver conn crashed?\0";
+	uint32_t size = htobe32(4 + sizeof fields);
+
+	buf_add(&f->out, "E", 1);
+	buf_add(&f->out, &size, sizeof size);
+	buf_add(&f->out, fields, sizeof fields); /* the last NUL ends the fields */
+}
+
+static bool
+is_lost(struct proxy *p, enum proxy_side side, char type)
+{
+	bool lost;
+
+	pthread_mutex_lock(&p->mutex);
+	lost = type != '\0' && p->lost[side] == type;
+	pthread_mutex_unlock(&p->mutex);
+	return lost;
+}
+
+static void
 finish_message(struct proxy *p, struct flow *f, enum proxy_side side)
 {
 	char type = f->started ? f->head[0] : '\0';
@@ -100,9 +125,13 @@ take_head(struct proxy *p, struct flow *f, enum proxy_side side, const char *byt
 		return n;
 	if (cuts(p, side, f->started ? f->head[0] : '\0', true)) {
 		f->cut = true;
+		if (side == PROXY_SERVER && p->tell)
+			say_fatal(f);
 		return n;
 	}
-	buf_add(&f->out, f->head, want);
+	f->swallow = is_lost(p, side, f->started ? f->head[0] : '\0');
+	if (!f->swallow)
+		buf_add(&f->out, f->head, want);
 	memcpy(&size, f->head + want - 4, sizeof size);
 	f->left = be32toh(size) - 4;
 	if (f->left == 0)
@@ -118,7 +147,8 @@ take(struct proxy *p, struct flow *f, enum proxy_side side, const char *bytes, s
 
 		if (f->left > 0) {
 			n = len < f->left ? len : f->left;
-			buf_add(&f->out, bytes, n);
+			if (!f->swallow)
+				buf_add(&f->out, bytes, n);
 			f->left -= n;
 			if (f->left == 0)
 				finish_message(p, f, side);
@@ -321,6 +351,20 @@ proxy_cut(struct proxy *p, enum proxy_side side, char type, int nth, bool before
 	p->plan.type = type;
 	p->plan.left = nth;
 	p->plan.before = before;
+	pthread_mutex_unlock(&p->mutex);
+}
+
+void
+proxy_tell_cuts(struct proxy *p)
+{
+	p->tell = true; /* before there are connections */
+}
+
+void
+proxy_swallow(struct proxy *p, enum proxy_side side, char type)
+{
+	pthread_mutex_lock(&p->mutex);
+	p->lost[side] = type;
 	pthread_mutex_unlock(&p->mutex);
 }
 

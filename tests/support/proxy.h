@@ -23,6 +23,11 @@ void proxy_stop(struct proxy *proxy); /* takes NULL */
  * 0: any. before: the other side never gets that message. After: it gets it, and no answer comes
  * back. */
 void proxy_cut(struct proxy *proxy, enum proxy_side side, char type, int nth, bool before);
+/* From now on a client whose connection is cut in front of a message of the server is told so as a
+ * pooler does it that lost the server: by a FATAL error, in place of the message. */
+void proxy_tell_cuts(struct proxy *proxy);
+/* From now on messages of this type by this side are lost, and nothing else is. */
+void proxy_swallow(struct proxy *proxy, enum proxy_side side, char type);
 /* Takes back a cut that did not come to pass; true: it did. */
 bool proxy_cut_done(struct proxy *proxy);
 /* Messages since the last call, startup included. */

@@ -20,7 +20,8 @@ comment on view penstock.lanes is 'the queue in front of each stage: jobs by sta
 
 create view penstock.hosts as
 select h.id, h.name, h.machine, h.pid, h.version, h.started_at, h.beat,
-       coalesce((select sum(l.n) from penstock.lease l where l.host = h.id), 0) as running
+       coalesce((select sum(l.n) from penstock.lease l where l.host = h.id), 0) as running,
+       case when coalesce(h.listens, true) then 'listen' else 'poll' end as wake
 from penstock.host h;
 comment on view penstock.hosts is 'living boots of host processes';
 

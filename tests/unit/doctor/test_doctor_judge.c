@@ -144,28 +144,53 @@ all_that_is_well_is_one_line(void **state)
 }
 
 static void
-poolers_are_judged_by_what_they_break(void **state)
+poolers_are_judged_by_what_they_break_and_by_the_setting(void **state)
 {
 	static const struct {
-		struct session_fact fact;
+		struct db_session_fact fact;
+		bool pooled;
 		enum doctor_level level;
 		const char *text;
 	} rows[] = {
-		{ { 10, 10, true, false, false }, DOCTOR_OK, "no pooler" },
-		{ { 99, 10, true, false, false }, DOCTOR_WARNING, "it said process 99" },
-		{ { 99, 10, true, true, false }, DOCTOR_PROBLEM, "was gone in its next" },
-		{ { 99, 10, true, false, true }, DOCTOR_PROBLEM, "was seen by another" },
-		{ { 10, 10, true, false, true }, DOCTOR_PROBLEM, "was seen by another" },
-		{ { 99, 10, false, false, false }, DOCTOR_PROBLEM, "jit off" },
-		{ { 10, 10, false, false, false }, DOCTOR_PROBLEM, "jit off" },
+		{ { 10, 10, true, false, false }, false, DOCTOR_OK, "no pooler" },
+		{ { 99, 10, true, false, false }, false, DOCTOR_WARNING, "it said process 99" },
+		{ { 99, 10, true, true, false }, false, DOCTOR_PROBLEM, "was gone in its next" },
+		{ { 99, 10, true, false, true }, false, DOCTOR_PROBLEM, "was seen by another" },
+		{ { 99, 10, true, false, true },
+		  false,
+		  DOCTOR_PROBLEM,
+		  "set pooler = \"transaction\"" },
+		{ { 10, 10, true, false, true }, false, DOCTOR_PROBLEM, "was seen by another" },
+		{ { 99, 10, false, false, false }, false, DOCTOR_PROBLEM, "jit off" },
+		{ { 10, 10, false, false, false }, false, DOCTOR_PROBLEM, "jit off" },
+		{ { 99, 10, true, false, true }, true, DOCTOR_OK, "hosts poll" },
+		{ { 99, 10, true, true, false }, true, DOCTOR_OK, "hosts poll" },
+		{ { 99, 10, true, false, false }, true, DOCTOR_WARNING, "it said process 99" },
+		{ { 10, 10, true, false, false }, true, DOCTOR_WARNING, "no pooler is in between" },
+		{ { 99, 10, false, false, true }, true, DOCTOR_WARNING, "set jit = off" },
 	};
 	struct doctor_report *r = *state;
 
 	for (size_t i = 0; i < countof(rows); i++) {
-		judge_session(r, &rows[i].fact);
+		judge_session(r, &rows[i].fact, rows[i].pooled);
 		assert_true(says(r, rows[i].text));
 		assert_int_equal(worst(r), rows[i].level);
 	}
+}
+
+static void
+a_server_without_notifications_is_a_warning(void **state)
+{
+	struct doctor_report *r = *state;
+
+	judge_listen(r, OK);
+	assert_int_equal(worst(r), -1);
+	judge_listen(r, EMPTY);
+	assert_true(says(r, "no notification comes"));
+	assert_int_equal(worst(r), DOCTOR_WARNING);
+	judge_listen(r, SQL);
+	assert_true(says(r, "refuses LISTEN"));
+	assert_int_equal(worst(r), DOCTOR_WARNING);
 }
 
 static void
@@ -454,7 +479,8 @@ main(void)
 		TEST(servers_from_14_to_18_are_well),
 		TEST(settings_are_judged_by_their_rows),
 		TEST(all_that_is_well_is_one_line),
-		TEST(poolers_are_judged_by_what_they_break),
+		TEST(poolers_are_judged_by_what_they_break_and_by_the_setting),
+		TEST(a_server_without_notifications_is_a_warning),
 		TEST(clocks_may_differ_by_a_second_and_the_trip),
 		TEST(a_host_needs_its_connections),
 		TEST(roles_are_there_and_held),

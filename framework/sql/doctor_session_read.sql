@@ -1,4 +1,0 @@
--- SPDX-License-Identifier: BSD-2-Clause
--- doctor_session_read: The mark that this session bears.
--- pid int, mark text: empty without one
-select pg_backend_pid() as pid, coalesce(current_setting('penstock.doctor', true), '') as mark;
