@@ -74,6 +74,8 @@ struct config_stage {
 	int64_t max_running; /* jobs at once over all hosts; 0: no limit */
 	double rate;         /* jobs a second over all hosts; 0: no limit */
 	int64_t burst;       /* jobs; with rate */
+	int64_t max_per_key; /* jobs of one key at once over all hosts; 0: no limit */
+	char *limit_key;     /* the attribute that is the key; NULL without max_per_key */
 	int64_t max_ready;   /* the queue is full with so many ready jobs; 0: never */
 	bool refuses;        /* enqueue, when it is full; else warns */
 	struct config_option *options;
@@ -132,7 +134,7 @@ bool config_child(const struct config *config, const struct config_pipeline *pip
 static inline bool
 config_limited(const struct config_stage *stage)
 {
-	return stage->max_running > 0 || stage->rate > 0;
+	return stage->max_running > 0 || stage->rate > 0 || stage->max_per_key > 0;
 }
 /* Canonical text of a stage's options, sorted by name: what a release's identity is made from. */
 void config_options_text(const struct config_stage *stage, struct buf *out);

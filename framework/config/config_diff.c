@@ -67,6 +67,12 @@ add_stage(struct facts *facts, const char *pipeline, const struct config_stage *
 		add(facts, pipeline, s->name, mem_dup("rate"), mem_printf("%.10g/s", s->rate));
 		add(facts, pipeline, s->name, mem_dup("burst"), number(s->burst));
 	}
+	if (s->max_per_key > 0) {
+		add(facts, pipeline, s->name, mem_dup("max_running_per_key"),
+		    number(s->max_per_key));
+		add(facts, pipeline, s->name, mem_dup("limit_key"),
+		    config_string_text(s->limit_key));
+	}
 	if (s->max_ready > 0) {
 		add(facts, pipeline, s->name, mem_dup("max_ready"), number(s->max_ready));
 		add(facts, pipeline, s->name, mem_dup("when_full"),

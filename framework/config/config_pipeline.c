@@ -166,6 +166,39 @@ read_bool(const config_setting_t *group, const char *key, const struct place *at
 	return config_setting_get_bool(setting);
 }
 
+/* The name of an attribute; NULL without one. */
+static char *
+read_attribute(const config_setting_t *group, const char *key, const struct place *at)
+{
+	const config_setting_t *setting = config_setting_get_member(group, key);
+	const char *name = setting ? config_setting_get_string(setting) : NULL;
+
+	if (!setting)
+		return NULL;
+	if (name && name[0])
+		return mem_dup(name);
+	config_problem(at->problems, at->file, line_of(setting), "%s must name an attribute", key);
+	return NULL;
+}
+
+/* A limit for each key needs the key, and the key alone limits nothing. */
+static void
+read_key_limit(struct config_stage *stage, const config_setting_t *group, const struct place *at)
+{
+	const config_setting_t *limit = config_setting_get_member(group, "max_running_per_key");
+	const config_setting_t *key = config_setting_get_member(group, "limit_key");
+
+	stage->max_per_key = read_int(group, "max_running_per_key", 0, 1, LIMIT_MOST, at);
+	stage->limit_key = read_attribute(group, "limit_key", at);
+	if (limit && !key)
+		config_problem(
+		    at->problems, at->file, line_of(limit),
+		    "max_running_per_key needs limit_key, the attribute that is the key");
+	if (key && !limit)
+		config_problem(at->problems, at->file, line_of(key),
+		               "limit_key is for max_running_per_key, which is missing");
+}
+
 /* The index of the word that the key has; 0 without it. */
 static size_t
 read_choice(const config_setting_t *group, const char *key, const char *const *names, size_t n,
@@ -314,6 +347,7 @@ read_stage(struct config_stage *stage, const config_setting_t *group, const stru
 	stage->rate = read_rate(group, "rate", at);
 	stage->burst = read_int(group, "burst", stage->rate < 1 ? 1 : (int64_t)(stage->rate + 0.5),
 	                        1, LIMIT_MOST, at);
+	read_key_limit(stage, group, at);
 	stage->max_ready = read_int(group, "max_ready", 0, 1, 1000000000, at);
 	stage->refuses = read_choice(group, "when_full", when_full_names, countof(when_full_names),
 	                             at) == 1;
@@ -381,6 +415,7 @@ free_stage(struct config_stage *stage)
 	}
 	free(stage->options);
 	free(stage->routes);
+	free(stage->limit_key);
 	free(stage->name);
 	free(stage->plugin);
 	free(stage->file);

@@ -182,6 +182,8 @@ enum status queue_wake(struct db *db, int32_t limit, int64_t *ret_jobs, int64_t 
                        struct fault *fault);
 /* Gives turns to the first jobs of ordering keys that have none. */
 enum status queue_give_turns(struct db *db, int32_t limit, int64_t *ret_jobs, struct fault *fault);
+/* Makes jobs ready that wait for room of their key, of at most `limit` keys. */
+enum status queue_free_keys(struct db *db, int32_t limit, int64_t *ret_jobs, struct fault *fault);
 /* Fires the schedules that are due. *ret_next_ms: as for queue_wake(). */
 enum status queue_fire(struct db *db, int64_t *ret_jobs, int64_t *ret_next_ms, struct fault *fault);
 /* Merges small parcels of the lane; *ret_parcels: how many fewer there are. */
@@ -234,7 +236,9 @@ struct queue_stage {
 	int32_t max_running; /* jobs at once over all hosts; 0: no limit */
 	double rate;         /* jobs a second over all hosts; 0: no limit */
 	int32_t burst;
-	int32_t max_ready; /* ready jobs that make the lane full; 0: never */
+	const char *limit_key; /* the attribute that is a job's key; NULL: none */
+	int32_t max_per_key;   /* jobs of a key at once over all hosts; 0: no limit */
+	int32_t max_ready;     /* ready jobs that make the lane full; 0: never */
 	bool refuses;
 	int32_t lane; /* out */
 };

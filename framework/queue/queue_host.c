@@ -107,10 +107,10 @@ static void
 register_args(struct db_args *args, struct arena *arena, const char *pipeline,
               const struct queue_stage *stages, size_t n)
 {
-	struct db_bytes *names = arena_alloc(arena, n * sizeof *names);
+	struct db_bytes *names = arena_alloc(arena, n * 2 * sizeof *names), *keys = names + n;
 	int16_t *attempts = arena_alloc(arena, n * sizeof *attempts);
-	int32_t *running = arena_alloc(arena, n * 4 * sizeof *running), *burst = running + n;
-	int32_t *ready = burst + n, *refuses = ready + n;
+	int32_t *running = arena_alloc(arena, n * 5 * sizeof *running), *burst = running + n;
+	int32_t *ready = burst + n, *refuses = ready + n, *per_key = refuses + n;
 	double *rate = arena_alloc(arena, n * sizeof *rate);
 
 	for (size_t i = 0; i < n; i++) {
@@ -121,6 +121,12 @@ register_args(struct db_args *args, struct arena *arena, const char *pipeline,
 		burst[i] = stages[i].burst;
 		ready[i] = stages[i].max_ready;
 		refuses[i] = stages[i].refuses;
+		per_key[i] = stages[i].max_per_key;
+		if (stages[i].limit_key)
+			keys[i] = (struct db_bytes){ stages[i].limit_key,
+				                     strlen(stages[i].limit_key) };
+		else
+			keys[i] = (struct db_bytes){ "", 0 };
 	}
 	db_args_init(args);
 	db_arg_text(args, pipeline);
@@ -131,6 +137,8 @@ register_args(struct db_args *args, struct arena *arena, const char *pipeline,
 	db_arg_int4s(args, arena, burst, n);
 	db_arg_int4s(args, arena, ready, n);
 	db_arg_int4s(args, arena, refuses, n);
+	db_arg_texts(args, arena, keys, n);
+	db_arg_int4s(args, arena, per_key, n);
 }
 
 enum status

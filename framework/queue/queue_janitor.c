@@ -150,6 +150,16 @@ queue_give_turns(struct db *db, int32_t limit, int64_t *ret_jobs, struct fault *
 }
 
 enum status
+queue_free_keys(struct db *db, int32_t limit, int64_t *ret_jobs, struct fault *fault)
+{
+	struct db_args args;
+
+	db_args_init(&args);
+	db_arg_int4(&args, limit);
+	return queue_number(db, sql_queue_free_keys, &args, ret_jobs, fault);
+}
+
+enum status
 queue_fire(struct db *db, int64_t *ret_jobs, int64_t *ret_next_ms, struct fault *fault)
 {
 	return call_timed(db, sql_queue_fire, NULL, ret_jobs, ret_next_ms, fault);

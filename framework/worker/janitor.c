@@ -57,6 +57,8 @@ register_pipelines(struct janitor *j, struct fault *fault)
 				.max_running = (int32_t)conf->stages[s].max_running,
 				.rate = conf->stages[s].rate,
 				.burst = (int32_t)conf->stages[s].burst,
+				.limit_key = conf->stages[s].limit_key,
+				.max_per_key = (int32_t)conf->stages[s].max_per_key,
 				.max_ready = (int32_t)conf->stages[s].max_ready,
 				.refuses = conf->stages[s].refuses,
 			};

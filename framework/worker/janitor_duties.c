@@ -20,6 +20,8 @@
 #define RETENTION_PARTS 8 /* blocks are closed at this part of the retention's age */
 #define KEYS_LIMIT 10000
 #define TURNS_LIMIT 1000
+#define KEYS_MOST 1000
+#define KEYS_SHARE 20          /* looks at keys take at most one part in so many of the time */
 #define ORDER_BUSY (20 * MSEC) /* while there are keys without a turn */
 #define WAKE_LIMIT 1000
 #define PACK_LIMIT 2000
@@ -178,6 +180,21 @@ give_turns(struct janitor *j, struct fault *fault)
 	return st;
 }
 
+/* Jobs that wait for room of their key become ready as others of it leave the stage; what that
+ * misses is found here. */
+static enum status
+free_keys(struct janitor *j, struct fault *fault)
+{
+	int64_t jobs = 0, now = clock_mono(), took;
+	enum status st = queue_free_keys(j->db, KEYS_MOST, &jobs, fault);
+
+	took = clock_mono() - now;
+	j->at[DUTY_KEYS] = now + (took * KEYS_SHARE > WAKE_MOST ? took * KEYS_SHARE : WAKE_MOST);
+	if (st == OK && jobs > 0)
+		pool_wake(j->pool, j->pool->n_workers);
+	return st;
+}
+
 static enum status
 pack(struct janitor *j, struct fault *fault)
 {
@@ -316,12 +333,12 @@ static const struct {
 	enum duty duty;
 	enum status (*run)(struct janitor *j, struct fault *fault);
 } duties[] = {
-	{ DUTY_BEAT, beat },          { DUTY_ORPHANS, void_orphans },
-	{ DUTY_BELL, tend_bell },     { DUTY_WAKE, wake },
-	{ DUTY_WATCH, watch },        { DUTY_ORDER, give_turns },
-	{ DUTY_FIRE, fire },          { DUTY_REAP, reap },
-	{ DUTY_BLOCKS, make_blocks }, { DUTY_PACK, pack },
-	{ DUTY_RETIRE, retire },
+	{ DUTY_BEAT, beat },      { DUTY_ORPHANS, void_orphans },
+	{ DUTY_BELL, tend_bell }, { DUTY_WAKE, wake },
+	{ DUTY_WATCH, watch },    { DUTY_ORDER, give_turns },
+	{ DUTY_KEYS, free_keys }, { DUTY_FIRE, fire },
+	{ DUTY_REAP, reap },      { DUTY_BLOCKS, make_blocks },
+	{ DUTY_PACK, pack },      { DUTY_RETIRE, retire },
 };
 
 /* Deferred jobs of our own workers are due at a time that we know. */

@@ -271,6 +271,7 @@ enum duty {
 	DUTY_WAKE,    /* due jobs become ready */
 	DUTY_WATCH,   /* what people asked for */
 	DUTY_ORDER,   /* turns of ordering keys */
+	DUTY_KEYS,    /* room of keys that nobody was given */
 	DUTY_FIRE,    /* schedules */
 	DUTY_REAP,    /* hosts that are dead, and what they held */
 	DUTY_BLOCKS,  /* room for job ids */

@@ -89,6 +89,9 @@ settled_ok(struct ending *e)
 	for (size_t i = 0; i < e->settle.n_children; i++)
 		if (i == 0 || e->settle.children[i].lane != e->settle.children[i - 1].lane)
 			pool_ready(pool, e->settle.children[i].lane, e->worker->lease_at.priority);
+	if (e->worker->lease_lane &&
+	    e->worker->lease_lane->conf->max_per_key > 0) /* others may follow */
+		pool_ready(pool, e->worker->lease_lane->id, e->worker->lease_at.priority);
 	for (size_t i = 0; i < e->settle.n_sets; i++) {
 		const struct settle_set *set = &e->settle.sets[i];
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Jobs at once, and jobs in a time, of one stage over two hosts; queues that are full.
+# Jobs at once, and jobs in a time, of one stage and of one key, over two hosts; queues that are full.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -9,6 +9,7 @@ configure 'workers = 4; poll_most = "20ms"; lease_time = "5ms";'
 pipeline few 'name = "a"; plugin = "echo";' 'name = "b"; plugin = "slow"; max_running = 3; options = { sleep = "20ms"; };' 'name = "c"; plugin = "echo";'
 pipeline slowly 'name = "a"; plugin = "echo"; rate = "40/s"; burst = 10;'
 pipeline tight 'name = "a"; plugin = "echo"; max_ready = 20; when_full = "refuse";' 'name = "b"; plugin = "echo"; durable = true; max_ready = 30;'
+pipeline keyed 'name = "a"; plugin = "echo"; durable = true;' 'name = "b"; plugin = "slow"; limit_key = "of"; max_running_per_key = 2; options = { sleep = "20ms"; };'
 start_database
 start_host one
 start_host two
@@ -21,6 +22,18 @@ until sql_is "select coalesce(sum(ready + running), 0) from penstock.lanes where
 done
 ok "at most three ran at once: $most" test "$most" -ge 1 -a "$most" -le 3
 is 'all are done' 60 "$(settled_n few)"
+
+# ---- at most two of each key, over both hosts; one key has most of the jobs
+sql "select count(*) from (select penstock.enqueue('keyed', json_build_object('of', case when g % 4 = 0 then 'k' || g % 12 else 'busy' end)) from generate_series(1, 120) g) s" > /dev/null
+most=0
+until sql_is "select coalesce(sum(ready + running + waiting), 0) from penstock.lanes where pipeline = 'keyed'" 0 > /dev/null; do
+	now=$(sql "select coalesce(max(k.n), 0) from penstock.lane l, penstock.running_keys(l.id) k where l.limit_key is not null")
+	[ "$now" -gt "$most" ] && most=$now
+done
+ok "at most two of a key ran at once: $most" test "$most" -ge 1 -a "$most" -le 2
+ended() { echo "(select max(s.at) from penstock.settled s join penstock.job j on s.jobs @> j.id where j.attributes ->> 'of' $1)"; }
+is 'jobs of other keys did not wait for them' t "$(sql "select $(ended "= 'busy'") > $(ended "like 'k%'")")"
+is 'all are done' 120 "$(settled_n keyed)"
 
 sql 'select clock_timestamp()' > "$work/began"
 enqueue_n slowly 60
@@ -44,5 +57,6 @@ ok 'resumed, all goes on' wait_for 20 sql_is "select sum(ready + running) from p
 ok 'and there is room again' wait_for 20 "$penstock" enqueue tight
 
 ok 'check tells of a limit that is none' says 'rate must be a rate like' bash -c "echo 'pipeline: { name = \"x\"; stages = ( { name = \"s\"; plugin = \"echo\"; rate = \"fast\"; } ); };' > '$work/pipelines.d/x.conf'; '$penstock' check; rm '$work/pipelines.d/x.conf'"
+ok 'check tells of a limit without its key' says 'max_running_per_key needs limit_key' bash -c "echo 'pipeline: { name = \"x\"; stages = ( { name = \"s\"; plugin = \"echo\"; max_running_per_key = 2; } ); };' > '$work/pipelines.d/x.conf'; '$penstock' check; rm '$work/pipelines.d/x.conf'"
 ok 'the queue is in order' "$penstock" verify -q
 for pid in "${hosts[@]}"; do ok 'a host drains' stop_host "$pid"; done

@@ -39,7 +39,7 @@ statement() {
 failed=0
 token() { echo "'00000000-0000-0000-0000-00000000000$1'"; }
 
-statement queue_register "'p', array['a', 'b'], array[3, 3]::smallint[], '{0,5}', '{0,2.5}', '{1,3}', '{0,100}', '{0,1}'"
+statement queue_register "'p', array['a', 'b'], array[3, 3]::smallint[], '{0,5}', '{0,2.5}', '{1,3}', '{0,100}', '{0,1}', array['', ''], '{0,0}'"
 statement host_register "gen_random_uuid(), 'one', 'machine', 1, '0', 0"
 statement host_register "gen_random_uuid(), 'two', 'machine', 2, '0', 0"
 statement host_beat 1
@@ -94,6 +94,15 @@ statement enqueue_one "'p', '{}', null, 3, null, '2999-01-01', null, null, null"
 statement enqueue_one "'p', '{}', null, 3, null, null, null, null, 'order'"
 statement queue_give_turns 10
 grep -q '^1' "$work/statement" || { echo 'queue_give_turns: nothing'; failed=1; }
+statement queue_register "'keyed', array['a'], array[3]::smallint[], '{0}', '{0}', '{0}', '{0}', '{0}', '{of}', '{1}'"
+lane=$(tail -n 1 "$work/statement")
+statement enqueue_many "'keyed', array['{\"of\": \"x\"}', '{\"of\": \"x\"}', '{\"of\": \"x\"}']::json[], null, 0"
+statement queue_claim "$(token 6), 1, $lane, 5, 1000000, 100, '{0}', '{1}'"
+one=$(run_sql -c 'set search_path = pg_catalog' -c "select jobs from penstock.lease where token = $(token 6)")
+statement queue_settle "$(token 6), '{2}', '{$lane}', '{0}', '{1}', '{0}', '{0}', '{0}', '{0}', array['$one']::int8multirange[],
+	'{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}'"
+statement queue_free_keys 10
+grep -q '^1' "$work/statement" || { echo 'queue_free_keys: nothing'; failed=1; }
 statement lane_pause "'p', null"
 statement queue_watch "'{1,2}'"
 statement lane_resume "'p', 'a'"

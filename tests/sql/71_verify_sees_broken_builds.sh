@@ -41,6 +41,15 @@ life() {
 		select test.split(9, 8, 2, 3);
 		select count(*) from test.claim(10, 10, 3);
 		select test.settle(10, 2, test.held(10), 3);
+		select (penstock.register_pipeline('s', '{only}', '{3}', p_limit_key => '{of}', p_max_per_key => '{1}'))[1] as keyed \gset
+		select penstock.enqueue_many('s', array_fill('{"of": "x"}'::json, array[4])) is null;
+		select count(*) from test.claim(11, 100, :keyed);
+		select penstock.enqueue('s', '{"of": "x"}');
+		select count(*) from test.claim(12, 100, :keyed);
+		select penstock.cancel((select array_agg(lower(jobs) + 1) from penstock.parked));
+		select test.settle(11, 3, test.held(11), :keyed);
+		select count(*) from test.claim(13, 100, :keyed);
+		select test.settle(13, 3, test.held(13), :keyed);
 		select count(*) from test.claim(4, 100);
 		select test.settle(4, 3, test.held(4));
 		select penstock.pack(1, 100);
@@ -90,6 +99,11 @@ mutant 40_settle 's/where u.kind in (2, 3, 4);/where u.kind in (2, 4);/' 'a disc
 mutant 40_settle 's/if 0 = any (p_kind) then/if true then/; s/where u.kind = 0 and/where u.kind in (0, 2) and/' 'a completed job that is ready again' || status=1
 mutant 46_order 's/perform penstock.turns_ended(/perform penstock.cardinality(/' 'an end that keeps its turn' || status=1
 mutant 46_order 's/where o.pipeline = p_pipeline and o.key = p_key and o.id = v_next.id;/where false;/; s/if not found then -- cancelled.*/if false then/' 'a turn that is given and kept' || status=1
+mutant 47_key_limits 's/k.o > p_lane.max_per_key/k.o > p_lane.max_per_key + 1/' 'a key that runs one more' || status=1
+mutant 47_key_limits 's/v_stay := v_lease.jobs - v_parked;/v_stay := v_lease.jobs;/' 'a job that is parked and runs' || status=1
+mutant 47_key_limits 's/update penstock.parked p set jobs = p.jobs - v_jobs, n = p.n - v_n/update penstock.parked p set n = p.n/' 'a parked job that is ready and stays' || status=1
+mutant 47_key_limits 's/where l.lane = p_lane and l.job_keys is not null/where false/' 'a claim that does not see what runs' || status=1
+mutant 65_life 's/perform penstock.end_jobs(v_parked.lane/perform penstock.cardinality(v_parked.jobs); -- (/' 'a parked job that is cancelled into nowhere' || status=1
 mutant 45_children 's/set pending = w.pending - v_ended.n,/set pending = w.pending,/' 'a parent that does not count' || status=1
 mutant 45_children 's/	delete from penstock.waiting w where w.job = p_job.job;/	null;/' 'a parent that goes on and waits' || status=1
 mutant 40_settle 's/p_jobs\[i\] := p_jobs\[i\] - v_cancel;/null;/' 'a cancelled job that goes on' || status=1

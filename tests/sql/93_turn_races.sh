@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Ordering keys and limits among transactions that are open: nobody waits for an application, and no turn is lost or doubled.
+# Ordering keys, and limits of stages and keys, among transactions that are open: nobody waits for an application, and no turn is lost or doubled.
 set -u
 : "${top:?}" "${work:?}" "${dsn:?}" # of run
 run_sql -c 'select test.world()' > /dev/null || exit 1
@@ -82,5 +82,57 @@ ask a 'commit' > /dev/null
 is 'the third' '1' "$(ask b 'select n from test.claim(21, 2, 3)')"
 is 'no more' '' "$(ask a 'select n from test.claim(22, 2, 3)')"
 clean 'limits'
+
+# ---- a key with a limit: the end of its last running job and a claim that parks, in both orders; none is forgotten
+run_sql -c "select penstock.register_pipeline('r', '{only}', '{3}', p_limit_key => '{of}', p_max_per_key => '{1}')" > /dev/null
+lane=$(run_sql -c "select l.id from penstock.lane l join penstock.pipeline p on p.id = l.pipeline where p.name = 'r'")
+keyed() { run_sql -c "select penstock.enqueue('r', '{\"of\": \"x\"}')"; }
+left() { echo "select test.settle($1, 2, test.held($1), $lane)"; }
+six=$(keyed)
+is 'one runs' '1' "$(run_sql -c "select n from test.claim(30, 10, $lane)")"
+seven=$(keyed)
+ask a 'begin' > /dev/null
+is 'a claim finds the key full' '' "$(ask a "select n from test.claim(31, 10, $lane)")"
+send b "$(left 30)"
+blocked b || failed=1
+ask a 'commit' > /dev/null
+is 'the end waited for it' '0' "$(answer b)"
+is 'and saw what it parked' 'completed ready' "$(state "$six") $(state "$seven")"
+clean 'a claim that parks, and an end'
+is 'it runs' '1' "$(run_sql -c "select n from test.claim(32, 10, $lane)")"
+eight=$(keyed)
+ask b 'begin' > /dev/null
+is 'an end first' '0' "$(ask b "$(left 32)")"
+is 'no claim meanwhile' '' "$(ask a "select n from test.claim(33, 10, $lane)")"
+is 'so nothing is parked' 'running ready' "$(state "$seven") $(state "$eight")"
+ask b 'commit' > /dev/null
+is 'then it runs' '1' "$(ask a "select n from test.claim(33, 10, $lane)")"
+clean 'an end, and a claim'
+
+# ---- two that end at once, and one that is cancelled while its turn comes
+run_sql -c "update penstock.lane set max_per_key = 2 where id = $lane" > /dev/null
+nine=$(keyed)
+is 'a second runs' '1' "$(run_sql -c "select n from test.claim(34, 10, $lane)")"
+ten=$(keyed)
+eleven=$(keyed)
+is 'two are parked' '' "$(run_sql -c "select n from test.claim(35, 10, $lane)")"
+ask a 'begin' > /dev/null
+is 'one ends' '0' "$(ask a "$(left 33)")"
+send b "$(left 34)"
+blocked b || failed=1
+ask a 'commit' > /dev/null
+is 'the other, too' '0' "$(answer b)"
+is 'both are ready' 'completed ready ready' "$(state "$nine") $(state "$ten") $(state "$eleven")"
+is 'and run' '2' "$(run_sql -c "select n from test.claim(36, 10, $lane)")"
+twelve=$(keyed)
+is 'parked' '' "$(run_sql -c "select n from test.claim(37, 10, $lane)")"
+ask a 'begin' > /dev/null
+ask a "select penstock.cancel(array[$twelve])" > /dev/null
+send b "$(left 36)"
+blocked b || failed=1
+ask a 'commit' > /dev/null
+is 'the end goes on' '0' "$(answer b)"
+is 'without it' 'completed cancelled' "$(state "$eleven") $(state "$twelve")"
+clean 'ends, cancel, and keys'
 
 over

@@ -122,5 +122,8 @@ begin
 			(select range_agg(r) from unnest(p_kind, p_jobs) as u(kind, jobs), unnest(u.jobs) r where u.kind in (2, 3)),
 			(select range_agg(r) from unnest(p_kind, p_jobs) as u(kind, jobs), unnest(u.jobs) r where u.kind in (4, 5)));
 	end if;
+	if v_lease.job_keys is not null then
+		perform penstock.keys_left(v_lease, v_all);
+	end if;
 	return v_left;
 end $$;

@@ -44,6 +44,9 @@ begin
 	end if;
 	if p_lease.n = 1 and p_lease.hold = 2 and p_lease.attempt >= v_most then
 		perform penstock.jobs_ended('{}', p_lease.jobs);
+		if p_lease.job_keys is not null then
+			perform penstock.keys_left(p_lease, p_lease.jobs);
+		end if;
 	end if;
 	if p_lease.n = 1 and p_lease.hold = 2 then
 		insert into penstock.failure (job, lane, attempt, code, message, release)
@@ -71,6 +74,9 @@ begin
 		insert into penstock.dead (lane, priority, attempt, hop, input_hop, n, bytes, jobs)
 		values (v_lease.lane, v_lease.priority, v_lease.attempt, v_lease.hop, v_lease.input_hop, 1, v_bytes, v_guilty);
 		perform penstock.jobs_ended('{}', v_guilty);
+		if v_lease.job_keys is not null then
+			perform penstock.keys_left(v_lease, v_guilty);
+		end if;
 	else
 		insert into penstock.parcel (lane, priority, attempt, hop, input_hop, hold, n, bytes, jobs)
 		values (v_lease.lane, v_lease.priority, v_lease.attempt, v_lease.hop, v_lease.input_hop, 2, 1, v_bytes, v_guilty);
@@ -145,7 +151,8 @@ end $$;
 -- is not named any more stays: it may still hold jobs.
 create or replace function penstock.register_pipeline(p_name text, p_stages text[], p_max_attempts smallint[],
 	p_max_running int[] default '{}', p_rate float8[] default '{}', p_burst int[] default '{}',
-	p_max_ready int[] default '{}', p_refuses int[] default '{}') returns int[]
+	p_max_ready int[] default '{}', p_refuses int[] default '{}', p_limit_key text[] default '{}', p_max_per_key int[] default '{}')
+returns int[]
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
 	v_pipeline int;
@@ -154,17 +161,19 @@ begin
 	select id into strict v_pipeline from penstock.pipeline where name = p_name for update; -- hosts that start together take turns
 	update penstock.lane l set position = -1
 	where l.pipeline = v_pipeline and l.position >= 0 and l.stage <> all (p_stages);
-	insert into penstock.lane as l (pipeline, stage, position, max_attempts, max_running, rate, burst, max_ready, refuses)
-	select v_pipeline, u.stage, u.o - 1, u.most, u.running, u.rate, case when u.rate is not null then u.burst end, u.ready, coalesce(u.refuses, 0) <> 0
-	from unnest(p_stages, p_max_attempts, p_max_running, p_rate, p_burst, p_max_ready, p_refuses)
-	     with ordinality as u(stage, most, running, rate, burst, ready, refuses, o)
+	insert into penstock.lane as l (pipeline, stage, position, max_attempts, max_running, rate, burst, max_ready, refuses, limit_key, max_per_key)
+	select v_pipeline, u.stage, u.o - 1, u.most, u.running, u.rate, case when u.rate is not null then u.burst end, u.ready, coalesce(u.refuses, 0) <> 0,
+	       case when u.per_key is not null then u.limit_key end, u.per_key
+	from unnest(p_stages, p_max_attempts, p_max_running, p_rate, p_burst, p_max_ready, p_refuses, p_limit_key, p_max_per_key)
+	     with ordinality as u(stage, most, running, rate, burst, ready, refuses, limit_key, per_key, o)
 	on conflict (pipeline, stage) do update
 	set position = excluded.position, max_attempts = excluded.max_attempts, max_running = excluded.max_running, rate = excluded.rate,
-	    burst = excluded.burst, max_ready = excluded.max_ready, refuses = excluded.refuses,
+	    burst = excluded.burst, max_ready = excluded.max_ready, refuses = excluded.refuses, limit_key = excluded.limit_key,
+	    max_per_key = excluded.max_per_key,
 	    full_since = case when excluded.max_ready is not null then l.full_since end
-	where (l.position, l.max_attempts, l.max_running, l.rate, l.burst, l.max_ready, l.refuses)
+	where (l.position, l.max_attempts, l.max_running, l.rate, l.burst, l.max_ready, l.refuses, l.limit_key, l.max_per_key)
 	      is distinct from (excluded.position, excluded.max_attempts, excluded.max_running, excluded.rate, excluded.burst,
-	                        excluded.max_ready, excluded.refuses);
+	                        excluded.max_ready, excluded.refuses, excluded.limit_key, excluded.max_per_key);
 	return (select array_agg(l.id order by u.o) from unnest(p_stages) with ordinality as u(stage, o)
 	        join penstock.lane l on l.pipeline = v_pipeline and l.stage = u.stage);
 end $$;

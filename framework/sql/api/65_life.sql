@@ -9,6 +9,7 @@ declare
 	v_deferred penstock.deferred;
 	v_waiting penstock.waiting;
 	v_ordered penstock.ordered;
+	v_parked penstock.parked;
 	v_n int;
 	v_sum bigint := 0;
 begin
@@ -43,6 +44,17 @@ begin
 			where d.id = v_deferred.id;
 		end if;
 		perform penstock.end_jobs(v_deferred.lane, v_deferred.jobs * p_jobs);
+		v_sum := v_sum + v_n;
+	end loop;
+	for v_parked in select p.* from penstock.parked p where p.jobs && p_jobs order by p.lane, p.key, p.priority, p.id for update loop
+		v_n := penstock.cardinality(v_parked.jobs * p_jobs);
+		if v_n = v_parked.n then
+			delete from penstock.parked p where (p.lane, p.key, p.priority, p.id) = (v_parked.lane, v_parked.key, v_parked.priority, v_parked.id);
+		else
+			update penstock.parked p set jobs = p.jobs - p_jobs, n = p.n - v_n, bytes = p.bytes * (p.n - v_n) / p.n
+			where (p.lane, p.key, p.priority, p.id) = (v_parked.lane, v_parked.key, v_parked.priority, v_parked.id);
+		end if;
+		perform penstock.end_jobs(v_parked.lane, v_parked.jobs * p_jobs);
 		v_sum := v_sum + v_n;
 	end loop;
 	return v_sum;
@@ -99,7 +111,7 @@ begin
 		return;
 	end if;
 	update penstock.lane l set full_since = case when d.n >= l.max_ready then clock_timestamp() end
-	from (select x.id, coalesce((select sum(p.n) from penstock.parcel p where p.lane = x.id), 0) as n
+	from (select x.id, coalesce((select sum(p.n) from penstock.parcel p where p.lane = x.id), 0) + coalesce((select sum(p.n) from penstock.parked p where p.lane = x.id), 0) as n
 	      from penstock.lane x where x.max_ready is not null) d
 	where d.id = l.id and (case when l.full_since is null then d.n >= l.max_ready else d.n < 0.8 * l.max_ready end);
 	update penstock.lane l set held_since = case when l.held_since is null then clock_timestamp() end
@@ -138,7 +150,8 @@ begin
 		delete from penstock.cancel_request c
 		where not exists (select from penstock.lease l where l.jobs @> c.job)
 		  and not exists (select from penstock.parcel p where p.jobs @> c.job)
-		  and not exists (select from penstock.deferred d where d.jobs @> c.job);
+		  and not exists (select from penstock.deferred d where d.jobs @> c.job)
+		  and not exists (select from penstock.parked p where p.jobs @> c.job);
 	end if;
 	return query select c.job, null::int from penstock.cancel_request c
 	union all select null, l.id from penstock.lane l where l.paused_at is not null and l.id = any (p_lanes);

@@ -7,6 +7,7 @@ language sql stable as $$
 	union all select 'deferred', id, n, bytes, jobs from penstock.deferred
 	union all select 'lease', 0, n, bytes, jobs from penstock.lease
 	union all select 'waiting', job, 1, bytes, int8multirange(int8range(job, job + 1)) from penstock.waiting
+	union all select 'parked', id, n, bytes, jobs from penstock.parked
 	union all select 'ordered', id, 1, bytes, int8multirange(int8range(job, job + 1)) from penstock.ordered
 	union all select 'dead', id, n, bytes, jobs from penstock.dead
 	union all select 'settled', id, n, 0, jobs from penstock.settled
@@ -50,11 +51,12 @@ begin
 		from penstock.held() h;
 	return query select 'every set is in a lane that is there', count(*), coalesce('lane ' || min(q.lane), '')
 		from (select lane from penstock.parcel union all select lane from penstock.deferred union all select lane from penstock.lease
-		      union all select lane from penstock.waiting union all select lane from penstock.ordered union all select lane from penstock.dead union all select lane from penstock.settled) q
+		      union all select lane from penstock.waiting union all select lane from penstock.ordered union all select lane from penstock.dead union all select lane from penstock.settled
+		      union all select lane from penstock.parked) q
 		where not exists (select from penstock.lane l where l.id = q.lane);
 	return query select 'every stored message is there', count(*) filter (where o.job is null), format('%s jobs with one', count(*))
 		from (select jobs, input_hop from penstock.parcel union all select jobs, input_hop from penstock.deferred
-		      union all select jobs, input_hop from penstock.lease union all select jobs, input_hop from penstock.dead
+		      union all select jobs, input_hop from penstock.lease union all select jobs, input_hop from penstock.dead union all select jobs, input_hop from penstock.parked
 		      union all select int8multirange(int8range(job, job + 1)), input_hop from penstock.waiting) q
 		cross join unnest(q.jobs) r cross join generate_series(lower(r), upper(r) - 1) as g(id)
 		left join penstock.output o on o.job = g.id and o.hop = q.input_hop
@@ -67,12 +69,17 @@ begin
 	return query select 'every turn has a job that has not ended', count(*), coalesce('job ' || min(t.job), '')
 		from penstock.turn t
 		where not exists (select from penstock.parcel q where q.jobs @> t.job) and not exists (select from penstock.deferred q where q.jobs @> t.job)
-		  and not exists (select from penstock.lease q where q.jobs @> t.job) and not exists (select from penstock.waiting w where w.job = t.job);
+		  and not exists (select from penstock.lease q where q.jobs @> t.job) and not exists (select from penstock.waiting w where w.job = t.job)
+		  and not exists (select from penstock.parked q where q.jobs @> t.job);
+	return query select 'no key runs more jobs at once than its stage lets it', count(*), coalesce('lane ' || min(k.lane), '')
+		from (select l.lane, u.key from penstock.lease l cross join lateral unnest(l.key_jobs, l.job_keys) as u(job, key)
+		      where l.jobs @> u.job group by l.lane, u.key having count(*) > max(l.key_limit)) k;
 	return query select 'every dead letter has a reason', count(*) filter (where not exists (select from penstock.failure f where f.job = g.id)),
 		format('%s dead letters', count(*))
 		from penstock.dead q cross join unnest(q.jobs) r cross join generate_series(lower(r), upper(r) - 1) as g(id);
 	return query select 'attempts are within their limits', count(*), coalesce('lane ' || min(q.lane), '')
-		from (select lane, attempt from penstock.parcel union all select lane, attempt from penstock.deferred) q
+		from (select lane, attempt from penstock.parcel union all select lane, attempt from penstock.deferred
+		      union all select lane, attempt from penstock.parked) q
 		join penstock.lane l on l.id = q.lane where q.attempt < 0 or q.attempt > l.max_attempts;
 	return query select 'nothing runs for a host that is gone', count(*), coalesce('oldest since ' || min(l.taken_at), '')
 		from penstock.lease l

@@ -1,0 +1,154 @@
+-- SPDX-License-Identifier: BSD-2-Clause
+-- Limits for each key: lane 1 runs two jobs of one "of" at once, whatever becomes of them.
+select test.is('lanes', '{1,2}', penstock.register_pipeline('p', '{a,b}', '{3,3}', p_limit_key => '{of,null}', p_max_per_key => array[2, null]::int[])::text);
+select test.is('host', 1, penstock.host_register(gen_random_uuid(), 'one', 'machine', 1, '0', 0));
+create function test.put_keyed(variadic keys text[]) returns bigint[]
+language sql as $$ select penstock.enqueue_many('p', array(select json_build_object('of', k) from unnest(keys) with ordinality as u(k, o) order by u.o)) $$;
+create function test.running(k text) returns bigint
+language sql as $$ select coalesce((select n from penstock.running_keys(1) where key = k), 0) $$;
+create function test.parked() returns text
+language sql as $$ select coalesce(string_agg(key || ' ' || n, ', ' order by key), '') from (select key, sum(n) as n from penstock.parked group by key) s $$;
+
+-- more of one key than may run, in one set
+select test.put_keyed('x', 'x', 'x', 'x', 'x', 'y');
+select test.is('two of x, and y', 3, (select n from test.claim(1, 10)));
+select test.is('the others wait', 'x 3', test.parked());
+select test.is('they are waiting', 'waiting', test.state(3));
+select test.is('and counted as that', 3, (select waiting from penstock.lanes where stage = 'a'));
+select test.is('nothing more', 0, (select count(*) from test.claim(2, 10)));
+select test.clean();
+select test.settle(1, 0, '{[1,2)}', 2, hop => 1);
+select test.is('one left: one is ready', 'x 2', test.parked());
+select test.is('and runs', 1, (select n from test.claim(2, 10)));
+select test.is('so two do', 2, test.running('x'));
+select test.clean();
+
+-- whatever ends it: a retry, a void, a part of a lease
+select test.settle(2, 1, test.held(2), attempt => 1, delay_ms => 3600000);
+select test.is('a retry leaves the stage', 'x 1', test.parked());
+select test.is('the next', 1, (select n from test.claim(3, 10)));
+select penstock.void_lease(test.token(3));
+select test.is('a voided one is ready', 'x 1', test.parked());
+select test.is('and comes first', 1, (select n from test.claim(4, 10)));
+select test.settle(4, 2, test.held(4));
+select test.settle(1, 2, test.held(1));
+select test.is('all went on', '', test.parked());
+select test.is('the last', 1, (select n from test.claim(5, 10)));
+select test.settle(5, 2, test.held(5));
+select test.clean();
+
+-- a job without the attribute has no limit; one whose attributes are no text neither
+select test.put('p', 5);
+select penstock.enqueue_many('p', array['{"of": null}', '{"of": "a\u0000b"}', '{"of": "x"}']::json[]);
+select test.is('all of them', 8, (select n from test.claim(6, 10)));
+select test.is('one has a key', 1, (select cardinality(job_keys) from penstock.lease));
+select test.settle(6, 2, test.held(6));
+select test.clean();
+
+-- values that are no strings, and long ones
+select penstock.enqueue_many('p', array['{"of": 7}', '{"of": 7}', '{"of": "7"}', '{"of": {"a": 1}}']::json[]);
+select penstock.enqueue_many('p', array_fill(json_build_object('of', repeat('long', 5000)), array[3]));
+select test.is('the text counts', 3, (select n from test.claim(7, 4)));
+select test.is('', '7 1', test.parked());
+select test.is('long ones are one key', 2, (select n from test.claim(8, 4)));
+select test.is('that is short', 36, (select max(length(key)) from penstock.parked));
+select test.settle(7, 2, test.held(7));
+select test.settle(8, 2, test.held(8));
+select test.is('none is left behind', 2, (select n from test.claim(9, 10)));
+select test.settle(9, 2, test.held(9));
+select test.clean();
+
+-- a full key in front does not hide the others, and is looked at once
+select test.put_keyed('x', 'x');
+select test.is('full', 2, (select n from test.claim(10, 10)));
+select cardinality(penstock.enqueue_many('p', array_fill('{"of": "x"}'::json, array[9000])));
+select test.put_keyed('y');
+select test.is('y runs', 1, (select n from test.claim(11, 1)));
+select test.is('behind all of x', 'x 9000', test.parked());
+select test.is('in few sets', 'true', (select (count(*) < 20)::text from penstock.parked));
+select test.clean();
+
+-- cancel takes them out of the middle; what is in front of the stage counts for back-pressure
+select test.is('cancelled', 2, (select cancelled from penstock.cancel(array[(select lower(jobs) + 5 from penstock.parked order by id limit 1), (select lower(jobs) from penstock.parked order by id limit 1)])));
+select test.is('those', 'x 8998', test.parked());
+select test.clean();
+update penstock.lane set max_ready = 8000 where id = 1;
+select penstock.mark_full();
+select test.is('full', 'true', (select (full_since is not null)::text from penstock.lane where id = 1));
+update penstock.lane set max_ready = null, full_since = null where id = 1;
+
+-- a crash: the lost come back, and hold their key only while they run
+select test.settle(11, 2, test.held(11));
+delete from penstock.host;
+select penstock.void_lost_leases();
+select test.is('none runs', 0, test.running('x'));
+select test.is('host', 2, penstock.host_register(gen_random_uuid(), 'two', 'machine', 1, '0', 0));
+select test.is('the lost ones', 1, (select n from test.claim(12, 10, host => 2)));
+select test.is('one by one', 1, (select n from test.claim(13, 10, host => 2)));
+select test.is('no third', 0, (select count(*) from test.claim(14, 10, host => 2)));
+insert into penstock.failure (job, lane, attempt, code, message, release) select lower(test.held(12)), 1, 1, 'X', '', '';
+select test.settle(12, 5, test.held(12));
+select test.is('a dead letter leaves room', 1, (select n from test.claim(15, 10, host => 2)));
+select penstock.replay(array[(select lower(jobs) from penstock.dead)]);
+select test.is('a replayed one finds none', 0, (select count(*) from test.claim(16, 10, host => 2)));
+select test.clean();
+
+-- a key whose last ready job was cancelled is found
+select test.settle(13, 2, test.held(13));
+select test.settle(15, 2, test.held(15));
+select penstock.cancel(array(select g from penstock.parcel p, unnest(p.jobs) r, generate_series(lower(r), upper(r) - 1) g));
+select test.is('nothing is ready', 0, (select count(*) from test.claim(17, 10, host => 2)));
+select test.is('two are given room', 2, penstock.free_keys(100));
+select test.is('and run', 2, (select n from test.claim(17, 10, host => 2)));
+select test.is('no more then', 0, penstock.free_keys(100));
+
+-- paused, the limit raised, the limit gone
+select penstock.pause('p', 'a');
+update penstock.lane set max_per_key = 5 where id = 1;
+select test.is('not while it is paused', 0, penstock.free_keys(100));
+select penstock.resume('p', 'a');
+select test.is('three more', 3, penstock.free_keys(100));
+select test.is('run', 3, (select n from test.claim(18, 10, host => 2)));
+select test.clean();
+select penstock.register_pipeline('p', '{a,b}', '{3,3}');
+select test.is('all are free', 'true', (select (penstock.free_keys(100) > 8900)::text));
+select test.is('no job is parked', '', test.parked());
+select test.is('no limit', 4000, (select n from test.claim(19, 4000, host => 2)));
+select test.clean();
+
+-- children and ordering keys
+select penstock.register_pipeline('p', '{a,b}', '{3,3}', p_limit_key => '{of,of}', p_max_per_key => '{2,1}');
+select test.settle(t, 2, test.held(t)) from unnest('{17,18,19}'::int[]) t;
+select penstock.cancel(array(select g from penstock.parcel p, unnest(p.jobs) r, generate_series(lower(r), upper(r) - 1) g));
+select penstock.enqueue('p', '{"of": "z"}');
+select test.is('a parent', 1, (select n from test.claim(20, 1, host => 2)));
+select test.split(20, 6, 3, 2);
+select test.is('its children have one key', 1, (select n from test.claim(21, 10, 2, host => 2)));
+select test.settle(21, 2, test.held(21), 2);
+select test.is('one after the other', 1, (select n from test.claim(21, 10, 2, host => 2)));
+select test.settle(21, 2, test.held(21), 2);
+select test.is('', 1, (select n from test.claim(21, 10, 2, host => 2)));
+select test.settle(21, 2, test.held(21), 2);
+select test.is('the parent has', 1, (select n from test.claim(22, 1, 2, host => 2)));
+select penstock.enqueue('p', '{"of": "z"}', ordering_key => 'k');
+select penstock.enqueue('p', '{"of": "z"}', ordering_key => 'k');
+select test.is('a turn', 1, penstock.give_turns(10));
+select test.is('runs', 1, (select n from test.claim(23, 10, host => 2)));
+select test.settle(23, 0, test.held(23), 2, hop => 1);
+select test.is('its key is full in the next stage', 0, (select count(*) from test.claim(24, 10, 2, host => 2)));
+select test.is('so it waits, and keeps its turn', 'z 1', test.parked());
+select test.is('no other turn', 0, penstock.give_turns(10));
+select test.clean();
+select test.settle(22, 2, test.held(22), 2);
+select test.is('then it runs', 1, (select n from test.claim(24, 10, 2, host => 2)));
+select test.settle(24, 2, test.held(24), 2);
+select test.is('and the next has its turn', 1, (select n from test.claim(25, 10, host => 2)));
+select test.settle(25, 2, test.held(25));
+select test.clean();
+
+-- with a rate: what is parked takes no token
+select penstock.register_pipeline('r', '{a}', '{3}', p_rate => '{1}', p_burst => '{10}', p_limit_key => '{of}', p_max_per_key => '{1}');
+select penstock.enqueue_many('r', array_fill('{"of": "x"}'::json, array[5]));
+select test.is('one', 1, (select n from test.claim(30, 10, (select id from penstock.lane where rate is not null), host => 2)));
+select test.is('one token', 'true', (select (tokens between 8.9 and 9.5)::text from penstock.bucket));
+select test.clean();
