@@ -23,7 +23,7 @@
 #include "base/base.h"
 
 #define COUNTERS_MAGIC 0x50534354u
-#define COUNTERS_VERSION 3u
+#define COUNTERS_VERSION 4u
 #define COUNTERS_SLOTS 2048u   /* worker x stage x release */
 #define COUNTERS_WORKERS 1024u /* over all host processes of a supervisor */
 #define COUNTERS_PROCESSES 64u
@@ -80,6 +80,21 @@ struct own_counter {
 	int64_t set_at; /* mono ns: of a gauge, the newest of all workers counts */
 };
 
+/* The last calls, one by one: what intervals are made from, since the jobs of a call share its
+ * fate. Kept small: a reader that wants more looks again before the ring has gone round. */
+#define CALLS_KEPT 64u
+struct call_sample {
+	uint64_t sequence; /* 1 for the first call; 0 while it is being written */
+	int64_t ended_at;  /* mono ns */
+	uint64_t wall_ns, cpu_ns, db_ns, allocated;
+	uint32_t jobs;
+	uint32_t errors; /* of these jobs ended RETRY or FAIL */
+};
+struct call_ring {
+	uint64_t written; /* sequence of the newest call */
+	struct call_sample call[CALLS_KEPT];
+};
+
 /* One for each worker x stage x release; written by that worker only. */
 struct counter_slot {
 	uint32_t state; /* set last, released */
@@ -94,6 +109,7 @@ struct counter_slot {
 	uint64_t value[COUNTER_N];
 	struct own_counter own[COUNTERS_OWN];
 	struct histogram time; /* of a job */
+	struct call_ring calls;
 } __attribute__((aligned(64)));
 
 /* The flight recorder's line: what a worker is in, written before plugin code is entered. */
@@ -249,6 +265,14 @@ const char *counter_name(enum counter c);
 enum counter_kind counter_kind(enum counter c);
 const char *counter_unit(enum counter c);
 const char *counter_text(enum counter c);
+
+/* Keeps a call; its sequence is given here. Takes NULL. [the owning worker] */
+void counter_call(struct counter_slot *slot, const struct call_sample *call);
+/* Copies the calls behind *seen, oldest first, at most CALLS_KEPT, and moves *seen to the newest.
+ * *ret_lost grows by those that the ring has lost meanwhile; one that is being overwritten is lost,
+ * too. Returns how many were copied. [any process] */
+size_t counters_calls(const struct counter_slot *slot, uint64_t *seen, struct call_sample *ret,
+                      uint64_t *ret_lost);
 
 /* Adds to a plugin's counter or sets its gauge. [the owning worker] */
 void counter_own(struct counter_slot *slot, unsigned i, const char *name, enum own_kind kind,

@@ -347,27 +347,28 @@ release_slot_flags(const struct release *r)
 }
 
 static void
-count_call(struct running *running, size_t seen, int64_t wall)
+count_call(struct running *running, size_t seen, struct call_sample *sample)
 {
+	uint64_t wall = sample->wall_ns;
 	struct counter_slot *slot = running->call->slot;
 	struct release *r = running->call->release;
 	size_t later = running->call->ended[PS_LATER], timed = seen - later;
 
 	if (seen > 0)
-		running->worker->mean_ns = (3 * running->worker->mean_ns + wall / (int64_t)seen) /
+		running->worker->mean_ns = (3 * running->worker->mean_ns + (int64_t)(wall / seen)) /
 		                           4;
 	if (!slot)
 		return;
 	counter_add(slot, COUNTER_calls, 1);
 	counter_add(slot, COUNTER_jobs, seen);
-	counter_add(slot, COUNTER_wall_ns, (uint64_t)wall);
+	counter_add(slot, COUNTER_wall_ns, wall);
 	counter_add(slot, COUNTER_bytes_in, running->bytes_in);
 	counter_add(slot, COUNTER_bytes_out, running->bytes_out);
 	counter_add(slot, COUNTER_unset, running->breaches);
 	if (!running->call->provisional)
 		stage_call_stands(running->call);
 	if (later > 0)
-		counter_add(slot, COUNTER_later_worker_ns, (uint64_t)wall * later / seen);
+		counter_add(slot, COUNTER_later_worker_ns, wall * later / seen);
 	if (running->call->arrived_at > 0 && running->began > running->call->arrived_at)
 		counter_add(slot, COUNTER_waited_ns,
 		            seen * (uint64_t)(running->began - running->call->arrived_at));
@@ -375,14 +376,18 @@ count_call(struct running *running, size_t seen, int64_t wall)
 	if (atomic_load_explicit(&r->stale, memory_order_relaxed) > 0)
 		counter_add(slot, COUNTER_stale,
 		            atomic_exchange_explicit(&r->stale, 0, memory_order_relaxed));
-	if ((uint64_t)wall > slot->value[COUNTER_longest_ns]) {
-		__atomic_store_n(&slot->value[COUNTER_longest_ns], (uint64_t)wall,
-		                 __ATOMIC_RELAXED);
+	if (wall > slot->value[COUNTER_longest_ns]) {
+		__atomic_store_n(&slot->value[COUNTER_longest_ns], wall, __ATOMIC_RELAXED);
 		__atomic_store_n(&slot->value[COUNTER_longest_job],
 		                 (uint64_t)running->call->jobs[0]->ps.id, __ATOMIC_RELAXED);
 	}
 	if ((r->d.process || running->call->n == 1) && timed > 0)
-		histogram_add(&slot->time, (uint64_t)wall / seen, timed);
+		histogram_add(&slot->time, wall / seen, timed);
+	if (seen == 0)
+		return;
+	sample->jobs = (uint32_t)seen;
+	sample->errors = (uint32_t)(running->call->ended[PS_RETRY] + running->call->ended[PS_FAIL]);
+	counter_call(slot, sample);
 }
 
 /* ---- the whole ---- */
@@ -401,11 +406,13 @@ meter_read(struct meter *m)
 }
 
 static void
-count_meter(struct counter_slot *slot, const struct meter *from, const struct meter *to)
+count_meter(struct counter_slot *slot, const struct meter *from, const struct meter *to,
+            struct call_sample *sample)
 {
-	counter_add(slot, COUNTER_cpu_ns,
-	            to->cpu > from->cpu ? (uint64_t)(to->cpu - from->cpu) : 0);
-	counter_add(slot, COUNTER_allocated, to->allocated - from->allocated);
+	sample->cpu_ns = to->cpu > from->cpu ? (uint64_t)(to->cpu - from->cpu) : 0;
+	sample->allocated = to->allocated - from->allocated;
+	counter_add(slot, COUNTER_cpu_ns, sample->cpu_ns);
+	counter_add(slot, COUNTER_allocated, sample->allocated);
 	counter_add(slot, COUNTER_freed, to->freed - from->freed);
 }
 
@@ -414,6 +421,7 @@ stage_call_run(struct stage_call *call)
 {
 	struct release *r = call->release;
 	struct running running = { .call = call, .worker = &r->workers[call->worker] };
+	struct call_sample sample = { 0 };
 	struct meter before, after;
 	int64_t ended;
 	size_t seen;
@@ -442,10 +450,10 @@ stage_call_run(struct stage_call *call)
 	ended = clock_mono();
 	if (call->slot) {
 		meter_read(&after);
-		count_meter(call->slot, &before, &after);
+		count_meter(call->slot, &before, &after, &sample);
 		if (running.db_since)
-			counter_add(call->slot, COUNTER_db_ns,
-			            (uint64_t)(ended - running.db_since));
+			sample.db_ns = (uint64_t)(ended - running.db_since);
+		counter_add(call->slot, COUNTER_db_ns, sample.db_ns);
 	}
 	if (r->d.threading == PS_SERIAL)
 		pthread_mutex_unlock(&r->serial);
@@ -454,5 +462,7 @@ stage_call_run(struct stage_call *call)
 		finish_job(&running, call->jobs[i], &running.worker->jobs[i]);
 	for (size_t i = seen; i < call->n; i++)
 		skip_job(call->jobs[i]);
-	count_call(&running, seen, ended > running.began ? ended - running.began : 0);
+	sample.wall_ns = ended > running.began ? (uint64_t)(ended - running.began) : 0;
+	sample.ended_at = ended;
+	count_call(&running, seen, &sample);
 }
