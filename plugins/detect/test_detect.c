@@ -150,6 +150,35 @@ a_document_comes_with_its_bytes_type_and_checksum(void **state)
 }
 
 static void
+the_type_is_told_by_content(void **state)
+{
+	static const struct {
+		const char *body, *mime;
+	} samples[] = {
+		{ "<HTML>\nx", "\"text/html\"" },
+		{ "<html lang=\"en\">x", "\"text/html\"" },
+		{ "<!DOCTYPE HTML PUBLIC \"x\">x", "\"text/html\"" },
+		{ "<?xml version=\"1.0\"?>\n<!DOCTYPE html>\n<html>", "\"application/xhtml+xml\"" },
+		{ "<?xml version=\"1.0\"?><html xmlns=\"x\">", "\"application/xhtml+xml\"" },
+		{ "<?xml version=\"1.0\"?>\n<note>x</note>", "\"text/xml\"" },
+		{ "<?xml version=\"1.0\"", "\"text/xml\"" },
+		{ "<?xml version=\"1.0\"?> %PDF-1.4\n", "\"text/xml\"" },
+		{ "%PDF-1.4\n%", "\"application/pdf\"" },
+		{ "\x1f\x8b\x08", "\"application/gzip\"" },
+		{ "<htm", "\"text/plain\"" },
+		{ "<", "\"application/octet-stream\"" },
+		{ "words and words", "\"text/plain\"" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
+		put("in/a", samples[i].body);
+		read_as(at("in/a"), samples[i].body);
+		attribute_is("mime", samples[i].mime);
+	}
+}
+
+static void
 links_inside_the_root_are_followed_to_the_true_path(void **state)
 {
 	char *quoted = mem_printf("\"%s\"", at("in/a"));
@@ -422,6 +451,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
 	const struct CMUnitTest tests[] = {
 		T(a_document_comes_with_its_bytes_type_and_checksum),
+		T(the_type_is_told_by_content),
 		T(links_inside_the_root_are_followed_to_the_true_path),
 		T(a_path_that_leads_to_no_file_is_refused),
 		T(a_fifo_or_a_device_does_not_keep_the_worker),
