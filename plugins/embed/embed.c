@@ -11,6 +11,8 @@
 
 #include <penstock.h>
 
+#include <stdlib.h>
+
 PS_OPTIONS(embed, PS_INT(dimensions, 256, 16, 4096, "numbers of a vector, a multiple of 8"))
 
 PS_COUNTERS(embed, PS_COUNTER(passages, "passages", "passages given a vector"))
@@ -25,6 +27,23 @@ embed_open(const struct ps_open *open, void **ret_instance)
 		return 0;
 	ps_open_error(open, "dimensions must be a multiple of 8");
 	return 1;
+}
+
+/* The counts of a worker's texts: their room is kept from text to text. */
+static int
+embed_thread_init(void *instance, void **ret_thread)
+{
+	(void)instance;
+	*ret_thread = calloc(1, sizeof(struct features));
+	return *ret_thread ? 0 : 1;
+}
+
+static void
+embed_thread_fini(void *instance, void *thread)
+{
+	(void)instance;
+	features_done(thread);
+	free(thread);
 }
 
 static bool
@@ -65,7 +84,6 @@ static enum ps_outcome
 embed(struct ps_call *call, const struct ps_message *in, struct ps_message *out)
 {
 	uint32_t dimensions = (uint32_t)ps_options(call, embed)->dimensions;
-	struct features features = { 0 };
 	enum ps_outcome outcome;
 	struct passages p;
 	unsigned char *bytes;
@@ -82,8 +100,7 @@ embed(struct ps_call *call, const struct ps_message *in, struct ps_message *out)
 	len = passages_size(p.n, dimensions, p.headings_len, p.text_len);
 	bytes = ps_alloc(call, len);
 	passages_copy(bytes, &p, dimensions);
-	outcome = embed_all(call, &p, bytes, &features);
-	features_done(&features);
+	outcome = embed_all(call, &p, bytes, call->thread);
 	if (outcome != PS_DONE)
 		return outcome;
 	if (ps_set_body(call, out, bytes, len) != PS_OK)
@@ -93,4 +110,5 @@ embed(struct ps_call *call, const struct ps_message *in, struct ps_message *out)
 }
 
 PS_STAGE_EACH(embed, "1.0.0", "Gives passages vectors by feature hashing, offline",
-              PS_OPEN(embed_open), PS_WITH_COUNTERS(embed))
+              PS_OPEN(embed_open), PS_THREAD_INIT(embed_thread_init),
+              PS_THREAD_FINI(embed_thread_fini), PS_WITH_COUNTERS(embed))

@@ -12,7 +12,9 @@
 /* Counts features; used for text after text. */
 struct features {
 	struct feature *slots; /* open addressing */
-	size_t room;           /* a power of two */
+	uint32_t *used;        /* which of them are taken, in order of coming */
+	size_t n_used;
+	size_t room; /* a power of two; of both */
 };
 
 /* Adds what is in the text to `features`, which has been zeroed or used before. False: out of

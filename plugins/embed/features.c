@@ -120,11 +120,11 @@ of_word(uint32_t c)
 /* ---- counting ---- */
 
 /* FNV-1a, 32 bits (Fowler, Noll, Vo). */
-static uint32_t
-hash(const unsigned char *bytes, size_t len)
-{
-	uint32_t h = 2166136261u;
+#define HASH_BEGIN 2166136261u
 
+static uint32_t
+hash_on(uint32_t h, const unsigned char *bytes, size_t len)
+{
 	for (size_t i = 0; i < len; i++)
 		h = (h ^ bytes[i]) * 16777619u;
 	return h;
@@ -138,7 +138,10 @@ count(struct features *f, uint32_t h, bool whole)
 
 	while (f->slots[at].key != 0 && f->slots[at].key != key)
 		at = (at + 1) & (f->room - 1);
-	f->slots[at].key = key;
+	if (f->slots[at].key == 0) {
+		f->slots[at].key = key;
+		f->used[f->n_used++] = (uint32_t)at;
+	}
 	f->slots[at].count++;
 }
 
@@ -166,20 +169,33 @@ word_add(struct word *w, uint32_t c)
 	w->n++;
 }
 
+/* All that begin at character i: the hash of a longer one goes on from that of the shorter. */
+static void
+count_grams(struct features *f, const struct word *w, size_t i)
+{
+	size_t end = i + GRAM_LEAST;
+	uint32_t h = hash_on(HASH_BEGIN, w->bytes + w->at[i], w->at[end] - w->at[i]);
+
+	count(f, h, false);
+	for (; end < i + GRAM_MOST && end < w->n; end++) {
+		h = hash_on(h, w->bytes + w->at[end], w->at[end + 1] - w->at[end]);
+		count(f, h, false);
+	}
+}
+
 static void
 word_end(struct features *f, struct word *w)
 {
 	if (w->n == 1)
 		return;
 	w->bytes[0] = '=';
-	count(f, hash(w->bytes, w->at[w->n]), true);
+	count(f, hash_on(HASH_BEGIN, w->bytes, w->at[w->n]), true);
 	w->bytes[0] = '<';
 	w->bytes[w->at[w->n]] = '>';
 	w->at[w->n + 1] = w->at[w->n] + 1;
 	w->n++;
-	for (size_t g = GRAM_LEAST; g <= GRAM_MOST; g++)
-		for (size_t i = 0; i + g <= w->n; i++)
-			count(f, hash(w->bytes + w->at[i], w->at[i + g] - w->at[i]), false);
+	for (size_t i = 0; i + GRAM_LEAST <= w->n; i++)
+		count_grams(f, w, i);
 	word_begin(w);
 }
 
@@ -189,8 +205,22 @@ within(size_t len)
 	return len < TEXT_MOST ? len : TEXT_MOST;
 }
 
+static bool
+make_room(struct features *f, size_t room)
+{
+	features_done(f);
+	f->slots = calloc(room, sizeof *f->slots);
+	f->used = malloc(room * sizeof *f->used);
+	if (!f->slots || !f->used) {
+		features_done(f);
+		return false;
+	}
+	f->room = room;
+	return true;
+}
+
 /* A word of n bytes has one feature whole and at most 3n grams, with its marks: eight slots for
- * each byte are always enough. */
+ * each byte are always enough. Only those that the last text used are cleared: they are few. */
 bool
 features_clear(struct features *f, size_t text_len)
 {
@@ -198,14 +228,11 @@ features_clear(struct features *f, size_t text_len)
 
 	while (room < within(text_len) * 8)
 		room *= 2;
-	if (room > f->room) {
-		free(f->slots);
-		f->slots = malloc(room * sizeof *f->slots);
-		f->room = f->slots ? room : 0;
-	}
-	if (!f->slots)
-		return false;
-	memset(f->slots, 0, f->room * sizeof *f->slots);
+	if (room > f->room)
+		return make_room(f, room);
+	for (size_t i = 0; i < f->n_used; i++)
+		f->slots[f->used[i]] = (struct feature){ 0 };
+	f->n_used = 0;
 	return true;
 }
 
@@ -238,15 +265,13 @@ features_vector(const struct features *f, double *vector, uint32_t dimensions)
 
 	for (uint32_t d = 0; d < dimensions; d++)
 		vector[d] = 0;
-	for (size_t i = 0; i < f->room; i++) {
-		const struct feature *slot = &f->slots[i];
+	for (size_t i = 0; i < f->n_used; i++) {
+		const struct feature *slot = &f->slots[f->used[i]];
 		uint32_t h = (uint32_t)((slot->key - 1) >> 1);
 		bool whole = (slot->key - 1) & 1;
-		double weight;
+		double weight = (slot->count == 1 ? 1 : 1 + log(slot->count)) *
+		                (whole ? 1 : GRAM_WEIGHT);
 
-		if (slot->key == 0)
-			continue;
-		weight = (slot->count == 1 ? 1 : 1 + log(slot->count)) * (whole ? 1 : GRAM_WEIGHT);
 		vector[(h ^ h >> 16) % dimensions] += h >> 31 ? -weight : weight;
 	}
 	for (uint32_t d = 0; d < dimensions; d++)
@@ -259,5 +284,6 @@ void
 features_done(struct features *f)
 {
 	free(f->slots);
+	free(f->used);
 	memset(f, 0, sizeof *f);
 }
