@@ -93,6 +93,22 @@ array_add(struct array *a, const void *bytes, size_t len)
 }
 
 void
+array_add_floats(struct array *a, const uint32_t *bits, uint32_t n)
+{
+	char *at = grow(a, (size_t)n * 8);
+
+	if (!at || n == 0)
+		return;
+	for (uint32_t i = 0; i < n; i++, at += 8) {
+		put_u32(at, 4);
+		put_u32(at + 4, bits[i]);
+	}
+	put_u32(a->bytes, 1);
+	a->n += n;
+	put_u32(a->bytes + 12, a->n);
+}
+
+void
 array_add_text(struct array *a, const char *text)
 {
 	array_add(a, text, text ? strlen(text) : 0);

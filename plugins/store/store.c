@@ -3,7 +3,7 @@
  * store.c - keep documents and their passages in PostgreSQL, searchable.
  *
  * All documents of a call go with one statement, documents.put() of
- * migrations/0001_documents.sql, inside the transaction that settles the jobs:
+ * migrations/0002_put.sql, inside the transaction that settles the jobs:
  * a document is stored exactly when its job is done. Never decides about one
  * job of several when SQL fails: the host undoes the call and runs its jobs one
  * by one, and then the error is that job's own.
@@ -38,29 +38,32 @@ enum column {
 	SIZES,
 	ATTRIBUTES,
 	OWNERS,
-	NUMBERS,
+	PLACES,
 	HEADINGS,
 	BODIES,
 	STARTS,
 	LENGTHS,
-	VECTORS,
+	DIMENSIONS,
+	ENDS,
+	NUMBERS,
 	SIGNATURES,
 	COLUMNS
 };
 
 static const enum array_type types[COLUMNS] = {
-	[JOBS] = ARRAY_INT8,    [JOB_PATHS] = ARRAY_TEXT,  [PATHS] = ARRAY_TEXT,
-	[SUMS] = ARRAY_BYTEA,   [TITLES] = ARRAY_TEXT,     [LANGUAGES] = ARRAY_TEXT,
-	[MIMES] = ARRAY_TEXT,   [SIZES] = ARRAY_INT8,      [ATTRIBUTES] = ARRAY_TEXT,
-	[OWNERS] = ARRAY_INT4,  [NUMBERS] = ARRAY_INT4,    [HEADINGS] = ARRAY_TEXT,
-	[BODIES] = ARRAY_TEXT,  [STARTS] = ARRAY_INT4,     [LENGTHS] = ARRAY_INT4,
-	[VECTORS] = ARRAY_TEXT, [SIGNATURES] = ARRAY_TEXT,
+	[JOBS] = ARRAY_INT8,       [JOB_PATHS] = ARRAY_TEXT, [PATHS] = ARRAY_TEXT,
+	[SUMS] = ARRAY_BYTEA,      [TITLES] = ARRAY_TEXT,    [LANGUAGES] = ARRAY_TEXT,
+	[MIMES] = ARRAY_TEXT,      [SIZES] = ARRAY_INT8,     [ATTRIBUTES] = ARRAY_TEXT,
+	[OWNERS] = ARRAY_INT4,     [PLACES] = ARRAY_INT4,    [HEADINGS] = ARRAY_TEXT,
+	[BODIES] = ARRAY_TEXT,     [STARTS] = ARRAY_INT4,    [LENGTHS] = ARRAY_INT4,
+	[DIMENSIONS] = ARRAY_INT4, [ENDS] = ARRAY_INT4,      [NUMBERS] = ARRAY_FLOAT4,
+	[SIGNATURES] = ARRAY_TEXT,
 };
 
 static const char put_sql[] =
     "select documents.put($1::int8[], $2::text[], $3::text[], $4::bytea[], $5::text[],"
     " $6::text[], $7::text[], $8::int8[], $9::text[], $10::int4[], $11::int4[], $12::text[],"
-    " $13::text[], $14::int4[], $15::int4[], $16::text[], $17::text[])";
+    " $13::text[], $14::int4[], $15::int4[], $16::int4[], $17::int4[], $18::real[], $19::text[])";
 
 /* One job that can be stored. */
 struct item {
@@ -154,32 +157,29 @@ read_call(struct ps_call *call)
 
 /* ---- filling the columns ---- */
 
-/* '{0.12,-0.5}' and '10': numbers as text cost the server less than taking a matrix apart. */
+/* Its numbers go behind those of the passages before it, in binary; its signs as text. */
 static void
 add_vector(struct ps_call *call, struct batch *b, const struct passages *p, uint32_t i)
 {
-	uint32_t n = p->dimensions;
-	char *text, *signs, *at;
+	uint32_t n = p->dimensions, *bits;
+	char *signs;
 
+	array_add_int4(&b->columns[DIMENSIONS], n);
 	if (n == 0) {
-		array_add(&b->columns[VECTORS], NULL, 0);
+		array_add_int4(&b->columns[ENDS], 0);
 		array_add(&b->columns[SIGNATURES], NULL, 0);
 		return;
 	}
-	text = at = ps_alloc(call, (size_t)n * 17 + 2);
+	bits = ps_alloc(call, n * sizeof *bits);
 	signs = ps_alloc(call, n);
 	for (uint32_t d = 0; d < n; d++) {
 		float v = passages_get_float(p, i, d);
 
-		*at++ = d == 0 ? '{' : ',';
-		if (v == 0)
-			*at++ = '0';
-		else
-			at += snprintf(at, 16, "%.6g", (double)v);
+		memcpy(&bits[d], &v, sizeof v);
 		signs[d] = v > 0 ? '1' : '0';
 	}
-	*at++ = '}';
-	array_add(&b->columns[VECTORS], text, (size_t)(at - text));
+	array_add_floats(&b->columns[NUMBERS], bits, n);
+	array_add_int4(&b->columns[ENDS], b->columns[NUMBERS].n);
 	array_add(&b->columns[SIGNATURES], signs, n);
 }
 
@@ -190,7 +190,7 @@ add_passages(struct ps_call *call, struct batch *b, const struct passages *p)
 		struct passage passage = passages_get(p, i);
 
 		array_add_int4(&b->columns[OWNERS], b->documents);
-		array_add_int4(&b->columns[NUMBERS], i + 1);
+		array_add_int4(&b->columns[PLACES], i + 1);
 		array_add(&b->columns[HEADINGS], passage.heading, passage.heading_length);
 		array_add(&b->columns[BODIES], passage.text, passage.length);
 		array_add_int4(&b->columns[STARTS], passage.offset);

@@ -13,7 +13,8 @@ enum array_type { /* the Oid of the element's type */
 	          ARRAY_BYTEA = 17,
 	          ARRAY_INT8 = 20,
 	          ARRAY_INT4 = 23,
-	          ARRAY_TEXT = 25
+	          ARRAY_TEXT = 25,
+	          ARRAY_FLOAT4 = 700
 };
 
 struct array {
@@ -32,6 +33,8 @@ void array_add(struct array *array, const void *bytes, size_t len);
 void array_add_text(struct array *array, const char *text);
 void array_add_int4(struct array *array, uint32_t v);
 void array_add_int8(struct array *array, int64_t v);
+/* Bits of IEEE 754 floats, n of them. */
+void array_add_floats(struct array *array, const uint32_t *bits, uint32_t n);
 
 /* ---- attributes.c ---- */
 
