@@ -723,11 +723,14 @@ a_search_over_20000_passages_stays_within_its_candidates(void **state)
 }
 
 static void
-the_migration_can_be_taken_back(void **state)
+the_migrations_can_be_taken_back(void **state)
 {
 	struct fault fault = { 0 };
 
 	(void)state;
+	assert_int_equal(db_schema_down(db, &migrations, 1, NULL, NULL, &fault), OK);
+	assert_int_equal(cluster_int(db, "select sum(pronargs) from pg_proc where proname = 'put'"),
+	                 17);
 	assert_int_equal(db_schema_down(db, &migrations, 0, NULL, NULL, &fault), OK);
 	assert_int_equal(cluster_int(db, "select count(*) from pg_namespace where nspname ="
 	                                 " 'documents'"),
@@ -767,7 +770,7 @@ main(void)
 		TEST(vectors_find_what_the_words_do_not),
 		TEST(a_text_that_went_through_chunk_and_embed_is_found_by_words_and_likeness),
 		TEST(a_search_over_20000_passages_stays_within_its_candidates),
-		TEST(the_migration_can_be_taken_back),
+		TEST(the_migrations_can_be_taken_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
