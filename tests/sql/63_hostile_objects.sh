@@ -153,8 +153,10 @@ statement verify
 grep -qvE '\|0\||^$' "$work/statement" && { echo 'verify:'; cat "$work/statement"; failed=1; }
 statement host_leave 1
 statement doctor_connections "'machine'"
-statement doctor_session_mark "'mark'"
-for what in blocks clock dead_rows hosts indexes lanes leases prepared roles session_read settings slots snapshots unlogged; do
+statement session_mark "'mark'"
+statement session_read
+statement host_listens "1, false"
+for what in blocks clock dead_rows hosts indexes lanes leases prepared roles settings slots snapshots unlogged; do
 	statement "doctor_$what"
 done
 

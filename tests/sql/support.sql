@@ -114,7 +114,8 @@ declare
 	t text;
 begin
 	for t in select c.oid::regclass from pg_class c
-	         where c.relnamespace = 'penstock'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition and c.relname <> 'migration' loop
+	         where c.relnamespace = 'penstock'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition and c.relname <> 'migration'
+	         order by exists (select from pg_constraint f where f.confrelid = c.oid) loop -- what others refer to last
 		execute format('delete from %s', t);
 	end loop;
 	for t in select c.oid::regclass from pg_class c where c.relnamespace = 'penstock'::regnamespace and c.relkind = 'S' loop

@@ -178,7 +178,12 @@ dsn | psql | restart | kill9)
 	bin=$(find_bin)
 	case $command in
 	dsn) dsn ;;
-	psql) exec "$bin/psql" -X -q -v ON_ERROR_STOP=1 -d "$(dsn)" "$@" ;;
+	psql)
+		# some builds come without clients: any psql does
+		client=$bin/psql
+		[ -x "$client" ] || client=psql
+		exec "$client" -X -q -v ON_ERROR_STOP=1 -d "$(dsn)" "$@"
+		;;
 	restart) restart "${1:-fast}" ;;
 	kill9) kill9 ;;
 	esac
