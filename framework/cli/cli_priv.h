@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "config/config.h"
 #include "db/db.h"
+#include "profile/profile.h"
 
 /* ---- the table ---- */
 
@@ -117,7 +118,8 @@ enum cli_kind {
 	CLI_SECONDS,
 	CLI_TIME,
 	CLI_JSON,
-	CLI_YES /* a boolean: yes, or nothing */
+	CLI_YES,    /* a boolean: yes, or nothing */
+	CLI_PERCENT /* a share: 0.42 is shown as 42 % */
 };
 
 struct cli_column {
@@ -207,6 +209,7 @@ COMMAND(schedule_drop)
 COMMAND(schedule_run)
 COMMAND(wait)
 COMMAND(verify)
+COMMAND(profile)
 COMMAND(doctor)
 COMMAND(plugin_inspect)
 COMMAND(plugin_test)
@@ -214,6 +217,19 @@ COMMAND(plugin_new)
 COMMAND(completion)
 COMMAND(completion_words)
 #undef COMMAND
+
+/* ---- profile ---- */
+
+struct profile_measured {
+	struct profile_seen seen;
+	struct profile_seen_stage *stages;
+	bool sessions_hidden; /* this role may not see what workers' sessions do */
+};
+/* Watches the pipeline on this machine for a while. The names are the configuration's. After a
+ * failure done() is due as well. */
+enum status profile_measure(struct cli *cli, const struct config_pipeline *pipeline, int64_t for_ns,
+                            struct profile_measured *ret, struct fault *fault);
+void profile_measured_done(struct profile_measured *measured);
 
 /* Migrations of the plugins that the configured pipelines use, and the core's; used by migrate and
  * dev. Says what it applies. */

@@ -104,8 +104,13 @@ void
 cli_cell_double(struct cli_table *t, double v)
 {
 	char out[32];
-	char *shown = next_kind(t) == CLI_SECONDS ? mem_dup(text_seconds(v, out))
-	                                          : mem_printf("%.4g", v);
+	char *shown;
+
+	switch (next_kind(t)) {
+	case CLI_SECONDS: shown = mem_dup(text_seconds(v, out)); break;
+	case CLI_PERCENT: shown = mem_printf("%.0f %%", v * 100); break;
+	default: shown = mem_printf("%.4g", v); break;
+	}
 
 	add(t, shown, isfinite(v) ? mem_printf("%.15g", v) : mem_dup("null"));
 }
@@ -189,7 +194,8 @@ cli_table_json(struct cli_table *t, struct buf *out)
 static bool
 is_number(enum cli_kind kind)
 {
-	return kind == CLI_COUNT || kind == CLI_NUMBER || kind == CLI_BYTES || kind == CLI_SECONDS;
+	return kind == CLI_COUNT || kind == CLI_NUMBER || kind == CLI_BYTES ||
+	       kind == CLI_SECONDS || kind == CLI_PERCENT;
 }
 
 static void

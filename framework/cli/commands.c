@@ -132,6 +132,11 @@ static const struct cli_option wait_options[] = {
 	{ NULL, 0, NULL, NULL }
 };
 
+static const struct cli_option profile_options[] = {
+	{ "for", 'f', "DURATION", "how long to look; default 30s" },
+	{ NULL, 0, NULL, NULL }
+};
+
 static const struct cli_option plugin_test_options[] = {
 	{ "attributes", 'a', "JSON",    "attributes of the input; default {}" },
 	{ "body",       'b', "FILE",    "body of the input; - reads stdin" },
@@ -232,6 +237,12 @@ const struct cli_command cli_commands[] = {
 	{ "verify", "", "check the queue's invariants: no job lost, none twice",
 	  "May run at any time; reads all jobs. Exit code 1 when something is broken.",
 	  none, 0, 0, verify_command },
+	{ "profile", "PIPELINE", "which stage and resource hold a pipeline back, and what a change would buy",
+	  "Watches a pipeline under load on this machine's host, by its counters, the database's\n"
+	  "lanes and sessions, and /proc; then says which of worker threads, cores, database and\n"
+	  "caps of stages binds, who uses most of it, and the throughput that changes would give.\n"
+	  "Without a backlog it says what the pipeline could do. docs/profiling.md explains each figure.",
+	  profile_options, 1, 1, profile_command },
 	{ "doctor", "", "look for whatever loses data or speed, and say what to do",
 	  "The server's settings, what lies between it and this machine, who keeps dead rows, the\n"
 	  "schema, hosts and their leases, lanes, plugins. Changes nothing. Each finding is explained\n"

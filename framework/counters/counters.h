@@ -140,6 +140,8 @@ enum host_counter {
 	HOST_COUNTER_N
 };
 
+#define COUNTERS_STATES 8u /* enum worker_state of worker/ fits */
+
 struct worker_line {    /* what a worker does now, for `status` */
 	uint32_t state; /* enum worker_state of worker/ */
 	uint32_t pid;
@@ -151,6 +153,9 @@ struct worker_line {    /* what a worker does now, for `status` */
 	uint32_t arenas;
 	uint64_t arena_bytes; /* held at the end of the last lease */
 	uint64_t arena_peak;  /* most that any lease held */
+	int64_t since;        /* mono ns: when the time of `state` began that is not counted yet */
+	uint64_t state_ns[COUNTERS_STATES]; /* in each state, up to `since` */
+	uint32_t thread;                    /* the kernel's id of the worker's thread; 0: none */
 } __attribute__((aligned(64)));
 
 /* A host process under the supervisor, through all of its boots. */
@@ -249,10 +254,10 @@ struct counters_row {
 bool counters_sum(const struct segment *segment, struct counters_row **ret_rows, size_t *ret_n);
 
 /* What a host does as a whole: sums over its workers. */
-#define COUNTERS_STATES 8u /* enum worker_state of worker/ fits */
 struct counters_host {
 	uint64_t value[HOST_COUNTER_N];
-	uint64_t workers[COUNTERS_STATES]; /* by state */
+	uint64_t workers[COUNTERS_STATES];  /* by state */
+	uint64_t state_ns[COUNTERS_STATES]; /* of all workers, up to now */
 	uint64_t connections, in_use, waiting;
 	uint64_t arenas, arena_bytes, arena_peak; /* peak: the largest of one worker */
 	uint64_t processes, starts, deaths;       /* running now; ever; unasked */

@@ -332,18 +332,23 @@ host_counter_name(enum host_counter c)
 
 /* What stands in the line of a dead process is over; what it counted stays. */
 static void
-add_worker(struct counters_host *host, const struct worker_line *line)
+add_worker(struct counters_host *host, const struct worker_line *line, int64_t now)
 {
+	int64_t since = __atomic_load_n(&line->since, __ATOMIC_RELAXED);
 	uint64_t peak = load(&line->arena_peak);
 	uint32_t state = __atomic_load_n(&line->state, __ATOMIC_RELAXED);
 
 	for (int c = 0; c < HOST_COUNTER_N; c++)
 		host->value[c] += load(&line->value[c]);
+	for (unsigned s = 0; s < COUNTERS_STATES; s++)
+		host->state_ns[s] += load(&line->state_ns[s]);
 	if (peak > host->arena_peak)
 		host->arena_peak = peak;
 	if (__atomic_load_n(&line->pid, __ATOMIC_RELAXED) == 0)
 		return;
 	host->workers[state < COUNTERS_STATES ? state : 0]++;
+	if (since > 0 && now > since)
+		host->state_ns[state < COUNTERS_STATES ? state : 0] += (uint64_t)(now - since);
 	host->connections += __atomic_load_n(&line->connections, __ATOMIC_RELAXED);
 	host->in_use += __atomic_load_n(&line->in_use, __ATOMIC_RELAXED);
 	host->waiting += __atomic_load_n(&line->waiting, __ATOMIC_RELAXED);
@@ -354,9 +359,11 @@ add_worker(struct counters_host *host, const struct worker_line *line)
 void
 counters_host(const struct segment *segment, struct counters_host *ret)
 {
+	int64_t now = clock_mono();
+
 	*ret = (struct counters_host){ 0 };
 	for (uint32_t w = 0; w < COUNTERS_WORKERS; w++)
-		add_worker(ret, &segment->worker[w]);
+		add_worker(ret, &segment->worker[w], now);
 	for (uint32_t p = 0; p < COUNTERS_PROCESSES; p++) {
 		const struct process_line *line = &segment->process[p];
 

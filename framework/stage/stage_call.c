@@ -416,6 +416,19 @@ count_meter(struct counter_slot *slot, const struct meter *from, const struct me
 	counter_add(slot, COUNTER_freed, to->freed - from->freed);
 }
 
+/* Of a serial stage: one call at a time in this process. */
+static void
+wait_for_turn(struct stage_call *call)
+{
+	int64_t from;
+
+	if (pthread_mutex_trylock(&call->release->serial) == 0)
+		return;
+	from = clock_mono();
+	pthread_mutex_lock(&call->release->serial);
+	counter_add(call->slot, COUNTER_blocked_ns, (uint64_t)(clock_mono() - from));
+}
+
 void
 stage_call_run(struct stage_call *call)
 {
@@ -432,7 +445,7 @@ stage_call_run(struct stage_call *call)
 	memset(call->ended, 0, sizeof call->ended);
 	prepare(&running);
 	if (r->d.threading == PS_SERIAL)
-		pthread_mutex_lock(&r->serial);
+		wait_for_turn(call);
 	if (call->slot)
 		meter_read(&before);
 	running.began = clock_mono();

@@ -421,7 +421,12 @@ void
 pool_state(struct worker *w, enum worker_state state)
 {
 	struct worker_line *line = &w->pool->segment->worker[w->line];
+	uint64_t *time = &line->state_ns[line->state % COUNTERS_STATES];
+	int64_t now = clock_mono();
 
+	if (line->since > 0)
+		__atomic_store_n(time, *time + (uint64_t)(now - line->since), __ATOMIC_RELAXED);
+	__atomic_store_n(&line->since, now, __ATOMIC_RELAXED);
 	__atomic_store_n(&line->state, (uint32_t)state, __ATOMIC_RELAXED);
 	__atomic_store_n(&line->moved, line->moved + 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&line->in_use,
@@ -429,6 +434,13 @@ pool_state(struct worker *w, enum worker_state state)
 	                 __ATOMIC_RELAXED);
 	__atomic_store_n(&line->waiting, state == WORKER_AWAY, __ATOMIC_RELAXED);
 	__atomic_store_n(&line->connections, (w->db && state != WORKER_AWAY) + (w->db_read != NULL),
+	                 __ATOMIC_RELAXED);
+}
+
+void
+pool_was_idle(struct worker *w)
+{
+	__atomic_store_n(&w->pool->segment->worker[w->line].state, (uint32_t)WORKER_IDLE,
 	                 __ATOMIC_RELAXED);
 }
 

@@ -306,6 +306,7 @@ after_stage(struct chain *c, struct work *work)
 	}
 	if (!verdict_of(c->pool, &work->at, &outcome, c->random, &v, &next))
 		return leave_chain(c, work, v);
+	counter_add(c->worker->slots[&c->pipeline->lanes[next] - c->pool->lanes], COUNTER_came, 1);
 	if (!fuses(c, lane, next)) {
 		verdict_forward(c->pool, &work->at, next, &v);
 		return leave_chain(c, work, v);

@@ -74,8 +74,10 @@ verdict_later(struct worker *w, const struct ready_later *r)
 	};
 	if (!outcome.route)
 		outcome.route = release_default_route(r->job->lane->release);
-	if (verdict_of(w->pool, &r->job->at, &outcome, splitmix64(r->job->token), &v, &next))
+	if (verdict_of(w->pool, &r->job->at, &outcome, splitmix64(r->job->token), &v, &next)) {
 		verdict_forward(w->pool, &r->job->at, next, &v);
+		counter_add(pool_slot(w, v.lane), COUNTER_came, 1);
+	}
 	v.job = r->job->job;
 	v.bytes = (int64_t)(c->in->attributes_len + c->in->body_len);
 	if (c->outcome != PS_DONE || (!c->result.attributes && !c->result.body_set))

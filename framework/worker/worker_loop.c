@@ -121,6 +121,7 @@ close_worker(struct worker *w)
 	arena_destroy(w->arena[1]);
 	line->connections = line->in_use = line->waiting = line->arenas = 0;
 	line->arena_bytes = 0;
+	line->thread = 0;
 	free(w->slots);
 	free(w->children);
 }
@@ -271,6 +272,7 @@ worker_main(void *data)
 	struct worker *w = data;
 	struct fault fault = { 0 };
 
+	w->pool->segment->worker[w->line].thread = (uint32_t)gettid();
 	crash_watch_thread(&w->pool->segment->recorder[w->line]);
 	if (init_stages(w, &fault) == OK)
 		work_until_stopped(w);
@@ -301,6 +303,7 @@ worker_start(struct pool *pool, uint32_t index, struct fault *fault)
 	pthread_cond_init(&w->wake, &attr);
 	pthread_condattr_destroy(&attr);
 	pool->segment->worker[w->line].pid = (uint32_t)getpid();
+	pool->segment->worker[w->line].since = 0; /* nobody's time since the last boot */
 	pool_state(w, WORKER_STARTING);
 	st = open_worker(w, fault);
 	if (st != OK)

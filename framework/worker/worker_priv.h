@@ -147,6 +147,8 @@ bool pool_cancelled(struct pool *pool, int64_t job); /* shall this job end? [any
 bool pool_valid(const struct pool *pool); /* may this host still believe in its leases? */
 void pool_count(struct worker *worker, enum host_counter c, uint64_t n);
 void pool_state(struct worker *worker, enum worker_state state);
+/* The time since the last change of state was no work after all: a claim brought nothing. */
+void pool_was_idle(struct worker *worker);
 struct counter_slot *pool_slot(const struct worker *worker, int32_t lane); /* NULL: not counted */
 
 /* ---- what becomes of a job ---- */

@@ -276,6 +276,8 @@ settle_turn(struct worker *w, const struct uuid *token, struct verdict *verdicts
 	w->in_transaction = w->in_savepoint = false;
 	if (lane)
 		*ret_lease = claimed(w, lane, &turn);
+	if (!turn.settle && !*ret_lease)
+		pool_was_idle(w);
 	if (turn.settle && turn.settled == OK)
 		settled_ok(&e);
 	else if (turn.settle)

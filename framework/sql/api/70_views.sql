@@ -20,6 +20,17 @@ left join (select x.lane, sum(x.n) as jobs
 left join (select lane, sum(n) as jobs from penstock.dead group by lane) x on x.lane = l.id;
 comment on view penstock.lanes is 'the queue in front of each stage: jobs by state';
 
+create view penstock.depths as
+select p.name as pipeline, l.stage, l.position, coalesce(r.jobs, 0) as ready, coalesce(g.jobs, 0) as leased,
+       (select clock_timestamp() - j.created_at
+        from (select lower(q.jobs) as id from penstock.parcel q where q.lane = l.id order by q.lane, q.priority, q.id limit 1) f
+        join penstock.job j on j.id = f.id) as oldest
+from penstock.lane l
+join penstock.pipeline p on p.id = l.pipeline
+left join (select lane, sum(n) as jobs from penstock.parcel group by lane) r on r.lane = l.id
+left join (select lane, sum(n) as jobs from penstock.lease group by lane) g on g.lane = l.id;
+comment on view penstock.depths is 'the part of penstock.lanes that costs least, to be asked every second';
+
 create view penstock.hosts as
 select h.id, h.name, h.machine, h.pid, h.version, h.started_at, h.beat,
        coalesce((select sum(l.n) from penstock.lease l where l.host = h.id), 0) as running,

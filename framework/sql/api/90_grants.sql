@@ -28,7 +28,7 @@ alter view penstock.lanes owner to penstock_owner;
 alter view penstock.hosts owner to penstock_owner;
 alter view penstock.schedules owner to penstock_owner;
 alter view penstock.jobs owner to penstock_owner;
-grant select on penstock.lanes, penstock.hosts, penstock.schedules, penstock.jobs to penstock_read, penstock_read_payload, penstock_host, penstock_admin;
+grant select on penstock.lanes, penstock.depths, penstock.hosts, penstock.schedules, penstock.jobs to penstock_read, penstock_read_payload, penstock_host, penstock_admin;
 
 grant select, insert, update, delete on all tables in schema penstock to penstock_host, penstock_admin;
 grant usage, select, update on all sequences in schema penstock to penstock_host, penstock_admin;

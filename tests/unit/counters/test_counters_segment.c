@@ -370,6 +370,37 @@ every_counter_has_a_name_a_unit_and_a_text(void **state)
 	assert_string_equal(counter_name(COUNTER_wall_ns), "wall_ns");
 }
 
+static int64_t
+at_nine_seconds(void)
+{
+	return 9 * SEC;
+}
+
+static void
+the_state_that_a_worker_is_in_counts_up_to_now(void **state)
+{
+	struct segment *segment = create();
+	struct worker_line *line = &segment->worker[1];
+	const struct clock_hooks before = clock_hooks;
+	struct counters_host host;
+
+	(void)state;
+	line->pid = 1;
+	line->state = 3;
+	line->state_ns[3] = 5 * SEC;
+	line->state_ns[1] = 2 * SEC;
+	line->since = 8 * SEC;
+	segment->worker[2].state_ns[1] =
+	    SEC; /* of a process that has ended: what it counted stays */
+	segment->worker[2].since = 1;
+	clock_hooks.mono = at_nine_seconds;
+	counters_host(segment, &host);
+	clock_hooks = before;
+	assert_int_equal(host.state_ns[3], 6 * SEC);
+	assert_int_equal(host.state_ns[1], 3 * SEC);
+	counters_close(segment);
+}
+
 int
 main(void)
 {
@@ -386,6 +417,7 @@ main(void)
 		cmocka_unit_test(another_version_is_refused_and_both_are_named),
 		cmocka_unit_test(files_of_other_kinds_are_refused),
 		cmocka_unit_test(creating_it_where_nobody_can_fails_with_the_path),
+		cmocka_unit_test(the_state_that_a_worker_is_in_counts_up_to_now),
 		cmocka_unit_test(every_counter_has_a_name_a_unit_and_a_text),
 	};
 

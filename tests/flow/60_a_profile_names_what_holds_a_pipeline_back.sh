@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Profiles of a pipeline without jobs, of one that keeps up, and of one whose worker threads sleep.
+# How well predictions come true is what `make prove-profile` measures.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+configure 'workers = 2; lease_time = "50ms";'
+pipeline slow 'name = "first"; plugin = "burden";' \
+	'name = "sleeper"; plugin = "burden"; options: { wait_us = 4000; };' \
+	'name = "last"; plugin = "burden_db"; options: { db_ms = 0.1; };'
+start_database
+sql 'create table burden (n bigint)'
+
+ok 'without a host it says what to do' says 'penstock run' "$penstock" profile slow --for 1s -s "run_dir=$work/one"
+ok 'and gives the code of wrong use' exits 2 "$penstock" profile slow --for 1s -s "run_dir=$work/one"
+start_host one
+profile() { "$penstock" profile slow -s name=one -s "run_dir=$work/one" "$@"; }
+# value EXPRESSION: of the last profile, j
+value() { echo "select $1 from (select :'j'::json as j) x" | psql -X -q -A -t -d "$admin" -v "j=$(cat "$work/profile.json")"; }
+
+ok 'without load it says so' says 'No job of slow ended' profile --for 1s
+ok 'an unknown pipeline is told with the nearest' says 'did you mean `slow`' "$penstock" profile slwo
+ok 'a time that is none is refused' exits 2 profile --for 10ms
+
+enqueue_n slow 20000
+wait_for 60 sh -c "[ \$(psql -X -A -t -d '$admin' -c 'select coalesce(sum(n), 0) from penstock.settled') -gt 50 ]"
+profile --for 3s --json > "$work/profile.json"
+is 'with a backlog it says that too' saturated "$(value "j->>'load'")"
+is 'each stage is there, in order' 'first sleeper last' "$(value "(select string_agg(s->>'stage', ' ') from json_array_elements(j->'stages') s)")"
+is 'and is visited once by each job' '1 1 1' "$(value "(select string_agg(round((s->>'visits')::numeric, 1)::numeric(9,0)::text, ' ') from json_array_elements(j->'stages') s)")"
+is 'a job at least sleeps as long as it is told' t "$(value "(select (s->>'runs_s')::numeric between 0.0039 and 1 from json_array_elements(j->'stages') s where s->>'stage' = 'sleeper')")"
+is 'the worker threads are always busy' t "$(value "(select (r->>'busy')::numeric > 0.8 from json_array_elements(j->'resources') r where r->>'resource' = 'worker threads')")"
+is 'no bound is below what was done' t "$(value "(select min((r->>'bound_per_s')::numeric) > 0.8 * (j->>'jobs_per_s')::numeric from json_array_elements(j->'resources') r)")"
+is 'changes stand with the largest gain first' t "$(value "(select array_agg(g) = array_agg(g order by g desc) from (select (c->>'gain')::numeric g from json_array_elements(j->'changes') c) x)")"
+ok 'for people it is tables and sentences' says 'What a change would buy' profile --for 1s
+ok 'it names somebody' says 'it back:' profile --for 1s
