@@ -23,7 +23,7 @@
 #include "base/base.h"
 
 #define COUNTERS_MAGIC 0x50534354u
-#define COUNTERS_VERSION 4u
+#define COUNTERS_VERSION 5u
 #define COUNTERS_SLOTS 2048u   /* worker x stage x release */
 #define COUNTERS_WORKERS 1024u /* over all host processes of a supervisor */
 #define COUNTERS_PROCESSES 64u
