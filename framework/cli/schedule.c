@@ -13,7 +13,7 @@ schedule_list_command(struct cli *cli)
 	static const struct cli_column columns[] = {
 		{ "name", CLI_TEXT },      { "pipeline", CLI_TEXT }, { "cron", CLI_TEXT },
 		{ "time_zone", CLI_TEXT }, { "catch_up", CLI_TEXT }, { "next_at", CLI_TIME },
-		{ "last_at", CLI_TIME },   { NULL, CLI_TEXT }
+		{ "last_at", CLI_TIME },   { "source", CLI_TEXT },   { NULL, CLI_TEXT }
 	};
 	struct db *db;
 	int end = cli_open(cli, &db);

@@ -102,11 +102,30 @@ struct config_pipeline {
 	int line;
 };
 
+/* What becomes of times that passed while no host ran. */
+enum config_catch_up { CATCH_UP_ONE, CATCH_UP_SKIP, CATCH_UP_ALL };
+
+/* A job of a pipeline at each time that a cron expression names. */
+struct config_schedule {
+	char *name, *pipeline, *cron, *time_zone;
+	char *attributes; /* a JSON object */
+	int64_t priority;
+	enum config_catch_up catch_up;
+	char *file;
+	int line;
+};
+const char *config_catch_up_name(enum config_catch_up catch_up);
+/* INVALID with the reason: what penstock.cron_parse() refuses is refused here, in the same words.
+ */
+enum status config_cron_check(const char *cron, struct fault *fault);
+
 struct config {
 	char *path; /* of penstock.conf; NULL when there is none and all is default */
 	struct settings set;
 	struct config_pipeline *pipelines;
 	size_t n_pipelines;
+	struct config_schedule *schedules;
+	size_t n_schedules;
 };
 
 /* One flag of the command line that overrides a setting (flags > environment > files). */
@@ -143,9 +162,10 @@ void config_options_text(const struct config_stage *stage, struct buf *out);
  * settings.def. */
 void config_print_sample(FILE *out);
 void config_print_manual(FILE *out);
-/* The manual's tables of keys, from pipeline_keys.def and stage_keys.def. */
+/* The manual's tables of keys, from pipeline_keys.def, stage_keys.def and schedule_keys.def. */
 void config_print_pipeline_keys(FILE *out);
 void config_print_stage_keys(FILE *out);
+void config_print_schedule_keys(FILE *out);
 /* penstock.conf(5) as scdoc reads it. */
 void config_print_scd(FILE *out);
 /* A line of text for scdoc: what it would take for markup is escaped, `code` is bold. */

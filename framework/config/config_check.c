@@ -185,6 +185,7 @@ config_check(const struct config *config, struct problems *problems)
 			               first->file, first->line);
 		check_pipeline(config, p, problems);
 	}
+	config_check_schedules(config, problems);
 	if (config->set.lease_life < 3 * config->set.heartbeat)
 		config_problem(
 		    problems, config->path ? config->path : "settings", 0,

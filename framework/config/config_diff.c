@@ -109,11 +109,25 @@ add_pipeline(struct facts *facts, const struct config_pipeline *p)
 }
 
 static void
+add_schedule(struct facts *facts, const struct config_schedule *s)
+{
+	struct buf text;
+
+	buf_init(&text);
+	buf_add_json(&text, s->cron, strlen(s->cron));
+	buf_printf(&text, " %s, %s, priority %" PRId64 ", %s", s->time_zone,
+	           config_catch_up_name(s->catch_up), s->priority, s->attributes);
+	add(facts, s->pipeline, NULL, mem_printf("schedule %s", s->name), buf_steal(&text));
+}
+
+static void
 add_config(struct facts *facts, const struct config *config)
 {
 	add_settings(facts, &config->set);
 	for (size_t i = 0; i < config->n_pipelines; i++)
 		add_pipeline(facts, &config->pipelines[i]);
+	for (size_t i = 0; i < config->n_schedules; i++)
+		add_schedule(facts, &config->schedules[i]);
 }
 
 /* ---- compared ---- */

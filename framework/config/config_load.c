@@ -18,18 +18,45 @@
 #define PENSTOCK_SYSCONFDIR "/etc/penstock"
 #endif
 
+/* What is not a setting: one of a kind, or a list of them. */
+static const struct kind {
+	const char *one, *list;
+	void (*add)(struct config *config, const config_setting_t *setting, const char *file,
+	            struct problems *problems);
+} kinds[] = {
+	{ "pipeline", "pipelines", config_add_pipeline },
+	{ "schedule", "schedules", config_add_schedule },
+};
+
 static void
-take_pipelines(struct config *config, const config_setting_t *list, const char *file,
-               struct problems *problems)
+take_list(const struct kind *kind, struct config *config, const config_setting_t *list,
+          const char *file, struct problems *problems)
 {
 	if (!config_setting_is_list(list)) {
-		config_problem(problems, file, (int)config_setting_source_line(list),
-		               "pipelines must be a list: ( { name = \"...\"; }, ... )");
+		config_problem(problems, file, config_line_of(list),
+		               "%s must be a list: ( { name = \"...\"; }, ... )", kind->list);
 		return;
 	}
 	for (int i = 0; i < config_setting_length(list); i++)
-		config_add_pipeline(config, config_setting_get_elem(list, (unsigned)i), file,
-		                    problems);
+		kind->add(config, config_setting_get_elem(list, (unsigned)i), file, problems);
+}
+
+static void
+take_setting(struct config *config, const config_setting_t *setting, const char *file,
+             struct problems *problems)
+{
+	const char *name = config_setting_name(setting);
+
+	for (size_t k = 0; k < countof(kinds); k++) {
+		if (strcmp(name, kinds[k].one) == 0)
+			kinds[k].add(config, setting, file, problems);
+		else if (strcmp(name, kinds[k].list) == 0)
+			take_list(&kinds[k], config, setting, file, problems);
+		else
+			continue;
+		return;
+	}
+	config_set(&config->set, setting, file, problems);
 }
 
 static void
@@ -43,17 +70,9 @@ take_file(struct config *config, const char *path, bool strict, struct problems 
 	root = config_root_setting(parsed);
 	for (int i = 0; i < config_setting_length(root); i++) {
 		const config_setting_t *setting = config_setting_get_elem(root, (unsigned)i);
-		const char *name = config_setting_name(setting);
 		const char *file = config_setting_source_file(setting);
 
-		if (!file)
-			file = path;
-		if (strcmp(name, "pipeline") == 0)
-			config_add_pipeline(config, setting, file, problems);
-		else if (strcmp(name, "pipelines") == 0)
-			take_pipelines(config, setting, file, problems);
-		else
-			config_set(&config->set, setting, file, problems);
+		take_setting(config, setting, file ? file : path, problems);
 	}
 	config_destroy(parsed);
 	free(parsed);
@@ -170,6 +189,9 @@ config_free(struct config *config)
 	for (size_t i = 0; i < config->n_pipelines; i++)
 		config_pipeline_free(&config->pipelines[i]);
 	free(config->pipelines);
+	for (size_t i = 0; i < config->n_schedules; i++)
+		config_schedule_free(&config->schedules[i]);
+	free(config->schedules);
 	config_settings_free(&config->set);
 	free(config->path);
 	free(config);

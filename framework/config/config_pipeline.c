@@ -8,7 +8,6 @@
 
 #include "config/config_priv.h"
 
-#define NAME_MOST 63
 #define ATTEMPTS_MOST 1000
 #define LIMIT_MOST 1000000
 
@@ -25,93 +24,9 @@ static const char *const stage_keys[] = {
 const char *const config_outputs_names[] = { "last", "all", "none" };
 static const char *const when_full_names[] = { "warn", "refuse" };
 
-struct place {
-	const char *file;
-	struct problems *problems;
-};
-
-static int
-line_of(const config_setting_t *setting)
-{
-	return (int)config_setting_source_line(setting);
-}
-
-/* Lower-case letters, digits, _ and -, so that names are fit for labels, files and roles. */
-static bool
-good_name(const char *name)
-{
-	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-");
-
-	return len > 0 && len <= NAME_MOST && !name[len] && name[0] != '-';
-}
-
-static char *
-read_name(const config_setting_t *group, const char *key, const char *fallback,
-          const struct place *at)
-{
-	const config_setting_t *setting = config_setting_get_member(group, key);
-	const char *name = setting ? config_setting_get_string(setting) : fallback;
-	int line = line_of(setting ? setting : group);
-
-	if (!setting && !fallback) {
-		config_problem(at->problems, at->file, line, "'%s' is missing", key);
-		return mem_dup("");
-	}
-	if (!name) {
-		config_problem(at->problems, at->file, line, "%s must be a string", key);
-		return mem_dup("");
-	}
-	if (setting && !good_name(name)) /* a fallback was complained of where it stands */
-		config_problem(at->problems, at->file, line,
-		               "%s '%s': names are 1 to %d lower-case letters, digits, _ and -",
-		               key, name, NAME_MOST);
-	return mem_dup(name);
-}
-
-static void
-check_keys(const config_setting_t *group, const char *what, const char *const *keys, size_t n,
-           const struct place *at)
-{
-	for (int i = 0; i < config_setting_length(group); i++) {
-		const config_setting_t *member = config_setting_get_elem(group, (unsigned)i);
-		const char *name = config_setting_name(member);
-		bool known = false;
-
-		for (size_t k = 0; k < n; k++)
-			known |= strcmp(name, keys[k]) == 0;
-		if (!known)
-			config_problem(at->problems, at->file, line_of(member),
-			               "unknown key '%s' in a %s%s", name, what,
-			               config_suggest(name, keys, n));
-	}
-}
-
-static int64_t
-read_int(const config_setting_t *group, const char *key, int64_t fallback, int64_t least,
-         int64_t most, const struct place *at)
-{
-	const config_setting_t *setting = config_setting_get_member(group, key);
-	int64_t value;
-
-	if (!setting)
-		return fallback;
-	if (config_setting_type(setting) != CONFIG_TYPE_INT &&
-	    config_setting_type(setting) != CONFIG_TYPE_INT64) {
-		config_problem(at->problems, at->file, line_of(setting),
-		               "%s must be a whole number", key);
-		return fallback;
-	}
-	value = config_setting_get_int64(setting);
-	if (value >= least && value <= most)
-		return value;
-	config_problem(at->problems, at->file, line_of(setting),
-	               "%s is out of range: %" PRId64 " to %" PRId64, key, least, most);
-	return fallback;
-}
-
 static int64_t
 read_duration(const config_setting_t *group, const char *key, int64_t fallback,
-              const struct place *at)
+              const struct config_place *at)
 {
 	const config_setting_t *setting = config_setting_get_member(group, key);
 	const char *text = setting ? config_setting_get_string(setting) : NULL;
@@ -121,16 +36,17 @@ read_duration(const config_setting_t *group, const char *key, int64_t fallback,
 	if (!setting)
 		return fallback;
 	if (!text)
-		config_problem(at->problems, at->file, line_of(setting),
+		config_problem(at->problems, at->file, config_line_of(setting),
 		               "%s must be a duration like \"250ms\"", key);
 	else if (text_duration(text, &value, &fault) != OK)
-		config_problem(at->problems, at->file, line_of(setting), "%s: %s", key, fault.text);
+		config_problem(at->problems, at->file, config_line_of(setting), "%s: %s", key,
+		               fault.text);
 	return value;
 }
 
 /* "100/s", "30/min", "1000/h" as jobs a second. */
 static double
-read_rate(const config_setting_t *group, const char *key, const struct place *at)
+read_rate(const config_setting_t *group, const char *key, const struct config_place *at)
 {
 	static const struct {
 		const char *name;
@@ -148,27 +64,27 @@ read_rate(const config_setting_t *group, const char *key, const struct place *at
 		for (size_t i = 0; i < countof(units); i++)
 			if (strcmp(end + 1, units[i].name) == 0)
 				return n / units[i].seconds;
-	config_problem(at->problems, at->file, line_of(setting),
+	config_problem(at->problems, at->file, config_line_of(setting),
 	               "%s must be a rate like \"100/s\", \"30/min\" or \"1000/h\"", key);
 	return 0;
 }
 
 static bool
-read_bool(const config_setting_t *group, const char *key, const struct place *at)
+read_bool(const config_setting_t *group, const char *key, const struct config_place *at)
 {
 	const config_setting_t *setting = config_setting_get_member(group, key);
 
 	if (!setting)
 		return false;
 	if (config_setting_type(setting) != CONFIG_TYPE_BOOL)
-		config_problem(at->problems, at->file, line_of(setting), "%s must be true or false",
-		               key);
+		config_problem(at->problems, at->file, config_line_of(setting),
+		               "%s must be true or false", key);
 	return config_setting_get_bool(setting);
 }
 
 /* The name of an attribute; NULL without one. */
 static char *
-read_attribute(const config_setting_t *group, const char *key, const struct place *at)
+read_attribute(const config_setting_t *group, const char *key, const struct config_place *at)
 {
 	const config_setting_t *setting = config_setting_get_member(group, key);
 	const char *name = setting ? config_setting_get_string(setting) : NULL;
@@ -177,52 +93,35 @@ read_attribute(const config_setting_t *group, const char *key, const struct plac
 		return NULL;
 	if (name && name[0])
 		return mem_dup(name);
-	config_problem(at->problems, at->file, line_of(setting), "%s must name an attribute", key);
+	config_problem(at->problems, at->file, config_line_of(setting), "%s must name an attribute",
+	               key);
 	return NULL;
 }
 
 /* A limit for each key needs the key, and the key alone limits nothing. */
 static void
-read_key_limit(struct config_stage *stage, const config_setting_t *group, const struct place *at)
+read_key_limit(struct config_stage *stage, const config_setting_t *group,
+               const struct config_place *at)
 {
 	const config_setting_t *limit = config_setting_get_member(group, "max_running_per_key");
 	const config_setting_t *key = config_setting_get_member(group, "limit_key");
 
-	stage->max_per_key = read_int(group, "max_running_per_key", 0, 1, LIMIT_MOST, at);
+	stage->max_per_key = config_read_int(group, "max_running_per_key", 0, 1, LIMIT_MOST, at);
 	stage->limit_key = read_attribute(group, "limit_key", at);
 	if (limit && !key)
 		config_problem(
-		    at->problems, at->file, line_of(limit),
+		    at->problems, at->file, config_line_of(limit),
 		    "max_running_per_key needs limit_key, the attribute that is the key");
 	if (key && !limit)
-		config_problem(at->problems, at->file, line_of(key),
+		config_problem(at->problems, at->file, config_line_of(key),
 		               "limit_key is for max_running_per_key, which is missing");
-}
-
-/* The index of the word that the key has; 0 without it. */
-static size_t
-read_choice(const config_setting_t *group, const char *key, const char *const *names, size_t n,
-            const struct place *at)
-{
-	const config_setting_t *setting = config_setting_get_member(group, key);
-	const char *text = setting ? config_setting_get_string(setting) : names[0];
-	struct buf all;
-
-	for (size_t i = 0; text && i < n; i++)
-		if (strcmp(text, names[i]) == 0)
-			return i;
-	buf_init(&all);
-	for (size_t i = 0; i < n; i++)
-		buf_printf(&all, "%s\"%s\"", i == 0 ? "" : i + 1 < n ? ", " : " or ", names[i]);
-	config_problem(at->problems, at->file, line_of(setting), "%s must be %s", key, all.data);
-	buf_done(&all);
-	return 0;
 }
 
 /* ---- options ---- */
 
 static void
-read_list(struct config_option *option, const config_setting_t *setting, const struct place *at)
+read_list(struct config_option *option, const config_setting_t *setting,
+          const struct config_place *at)
 {
 	int n = config_setting_length(setting);
 
@@ -232,7 +131,7 @@ read_list(struct config_option *option, const config_setting_t *setting, const s
 		const char *item = config_setting_get_string_elem(setting, i);
 
 		if (!item) {
-			config_problem(at->problems, at->file, line_of(setting),
+			config_problem(at->problems, at->file, config_line_of(setting),
 			               "%s must be a list of strings", option->name);
 			return;
 		}
@@ -241,12 +140,13 @@ read_list(struct config_option *option, const config_setting_t *setting, const s
 }
 
 static void
-read_option(struct config_option *option, const config_setting_t *setting, const struct place *at)
+read_option(struct config_option *option, const config_setting_t *setting,
+            const struct config_place *at)
 {
 	*option = (struct config_option){
 		.name = mem_dup(config_setting_name(setting)),
 		.file = mem_dup(at->file),
-		.line = line_of(setting),
+		.line = config_line_of(setting),
 	};
 	switch (config_setting_type(setting)) {
 	case CONFIG_TYPE_BOOL:
@@ -276,19 +176,20 @@ read_option(struct config_option *option, const config_setting_t *setting, const
 
 /* The group of that name, NULL when it is absent or no group. */
 static const config_setting_t *
-read_group(const config_setting_t *of, const char *key, const struct place *at)
+read_group(const config_setting_t *of, const char *key, const struct config_place *at)
 {
 	const config_setting_t *group = config_setting_get_member(of, key);
 
 	if (!group || config_setting_is_group(group))
 		return group;
-	config_problem(at->problems, at->file, line_of(group),
+	config_problem(at->problems, at->file, config_line_of(group),
 	               "%s must be a group: { name = value; }", key);
 	return NULL;
 }
 
 static void
-read_options(struct config_stage *stage, const config_setting_t *group, const struct place *at)
+read_options(struct config_stage *stage, const config_setting_t *group,
+             const struct config_place *at)
 {
 	const config_setting_t *options = read_group(group, "options", at);
 
@@ -301,7 +202,8 @@ read_options(struct config_stage *stage, const config_setting_t *group, const st
 }
 
 static void
-read_routes(struct config_stage *stage, const config_setting_t *group, const struct place *at)
+read_routes(struct config_stage *stage, const config_setting_t *group,
+            const struct config_place *at)
 {
 	const config_setting_t *routes = read_group(group, "routes", at);
 
@@ -315,10 +217,11 @@ read_routes(struct config_stage *stage, const config_setting_t *group, const str
 
 		if (to)
 			stage->routes[stage->n_routes++] = (struct config_route){
-				mem_dup(config_setting_name(route)), mem_dup(to), line_of(route)
+				mem_dup(config_setting_name(route)), mem_dup(to),
+				config_line_of(route)
 			};
 		else
-			config_problem(at->problems, at->file, line_of(route),
+			config_problem(at->problems, at->file, config_line_of(route),
 			               "route %s must name a stage, or \"end\"",
 			               config_setting_name(route));
 	}
@@ -327,9 +230,9 @@ read_routes(struct config_stage *stage, const config_setting_t *group, const str
 /* ---- stages ---- */
 
 static void
-read_stage(struct config_stage *stage, const config_setting_t *group, const struct place *at)
+read_stage(struct config_stage *stage, const config_setting_t *group, const struct config_place *at)
 {
-	*stage = (struct config_stage){ .file = mem_dup(at->file), .line = line_of(group) };
+	*stage = (struct config_stage){ .file = mem_dup(at->file), .line = config_line_of(group) };
 	if (!config_setting_is_group(group)) {
 		config_problem(at->problems, at->file, stage->line,
 		               "a stage must be a group: { name = \"...\"; }");
@@ -337,20 +240,20 @@ read_stage(struct config_stage *stage, const config_setting_t *group, const stru
 		stage->plugin = mem_dup("");
 		return;
 	}
-	check_keys(group, "stage", stage_keys, countof(stage_keys), at);
-	stage->name = read_name(group, "name", NULL, at);
-	stage->plugin = read_name(group, "plugin", stage->name, at);
+	config_check_keys(group, "stage", stage_keys, countof(stage_keys), at);
+	stage->name = config_read_name(group, "name", NULL, at);
+	stage->plugin = config_read_name(group, "plugin", stage->name, at);
 	stage->durable = read_bool(group, "durable", at);
-	stage->max_attempts = read_int(group, "max_attempts", 5, 1, ATTEMPTS_MOST, at);
-	stage->max_lease = read_int(group, "max_lease", 0, 1, 10000, at);
-	stage->max_running = read_int(group, "max_running", 0, 1, LIMIT_MOST, at);
+	stage->max_attempts = config_read_int(group, "max_attempts", 5, 1, ATTEMPTS_MOST, at);
+	stage->max_lease = config_read_int(group, "max_lease", 0, 1, 10000, at);
+	stage->max_running = config_read_int(group, "max_running", 0, 1, LIMIT_MOST, at);
 	stage->rate = read_rate(group, "rate", at);
-	stage->burst = read_int(group, "burst", stage->rate < 1 ? 1 : (int64_t)(stage->rate + 0.5),
-	                        1, LIMIT_MOST, at);
+	stage->burst = config_read_int(
+	    group, "burst", stage->rate < 1 ? 1 : (int64_t)(stage->rate + 0.5), 1, LIMIT_MOST, at);
 	read_key_limit(stage, group, at);
-	stage->max_ready = read_int(group, "max_ready", 0, 1, 1000000000, at);
-	stage->refuses = read_choice(group, "when_full", when_full_names, countof(when_full_names),
-	                             at) == 1;
+	stage->max_ready = config_read_int(group, "max_ready", 0, 1, 1000000000, at);
+	stage->refuses = config_read_choice(group, "when_full", when_full_names,
+	                                    countof(when_full_names), at) == 1;
 	stage->timeout_ns = read_duration(group, "timeout", 0, at);
 	stage->backoff_ns = read_duration(group, "backoff", SEC, at);
 	stage->backoff_max_ns = read_duration(group, "backoff_max", 3600 * SEC, at);
@@ -362,23 +265,23 @@ void
 config_add_pipeline(struct config *config, const config_setting_t *setting, const char *file,
                     struct problems *problems)
 {
-	const struct place at = { file, problems };
+	const struct config_place at = { file, problems };
 	struct config_pipeline *p;
 	const config_setting_t *stages;
 
 	if (!config_setting_is_group(setting)) {
-		config_problem(problems, file, line_of(setting),
+		config_problem(problems, file, config_line_of(setting),
 		               "a pipeline must be a group: { name = \"...\"; }");
 		return;
 	}
 	config->pipelines = mem_array(config->pipelines, config->n_pipelines + 1,
 	                              sizeof(*config->pipelines));
 	p = &config->pipelines[config->n_pipelines++];
-	*p = (struct config_pipeline){ .file = mem_dup(file), .line = line_of(setting) };
-	check_keys(setting, "pipeline", pipeline_keys, countof(pipeline_keys), &at);
-	p->name = read_name(setting, "name", NULL, &at);
-	p->outputs = (enum config_outputs)read_choice(setting, "outputs", config_outputs_names,
-	                                              countof(config_outputs_names), &at);
+	*p = (struct config_pipeline){ .file = mem_dup(file), .line = config_line_of(setting) };
+	config_check_keys(setting, "pipeline", pipeline_keys, countof(pipeline_keys), &at);
+	p->name = config_read_name(setting, "name", NULL, &at);
+	p->outputs = (enum config_outputs)config_read_choice(
+	    setting, "outputs", config_outputs_names, countof(config_outputs_names), &at);
 	stages = config_setting_get_member(setting, "stages");
 	if (!stages || !config_setting_is_list(stages) || config_setting_length(stages) == 0) {
 		config_problem(problems, file, p->line,

@@ -36,6 +36,12 @@ static const struct key stage_keys[] = {
 #undef STAGE_KEY
 };
 
+static const struct key schedule_keys[] = {
+#define SCHEDULE_KEY(name, fallback, help) { #name, fallback, help },
+#include "config/schedule_keys.def"
+#undef SCHEDULE_KEY
+};
+
 static bool
 is(const struct printed *row, const char *type)
 {
@@ -135,6 +141,12 @@ config_print_stage_keys(FILE *out)
 	print_keys(stage_keys, countof(stage_keys), out);
 }
 
+void
+config_print_schedule_keys(FILE *out)
+{
+	print_keys(schedule_keys, countof(schedule_keys), out);
+}
+
 /* ---- the manual page, as scdoc reads it ---- */
 
 void
@@ -224,5 +236,20 @@ config_print_scd(FILE *out)
 	scd_keys(pipeline_keys, countof(pipeline_keys), out);
 	fputs("## Keys of a stage\n\n", out);
 	scd_keys(stage_keys, countof(stage_keys), out);
+	fputs("# SCHEDULES\n\n"
+	      "A schedule makes a job of a pipeline at each time that it names. A host registers\n"
+	      "those of its configuration when it starts or reloads.\n\n"
+	      "```\n"
+	      "schedule: {\n"
+	      "\tname = \"nightly\";\n"
+	      "\tpipeline = \"documents\";\n"
+	      "\tcron = \"30 2 * * mon-fri\";\n"
+	      "\ttime_zone = \"Europe/Berlin\";\n"
+	      "\tattributes: { path = \"/srv/files\"; };\n"
+	      "};\n"
+	      "```\n\n"
+	      "## Keys of a schedule\n\n",
+	      out);
+	scd_keys(schedule_keys, countof(schedule_keys), out);
 	fputs("# SEE ALSO\n\n*penstock*(1), *penstock-check*(1), *penstock-config-diff*(1)\n", out);
 }

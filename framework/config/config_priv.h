@@ -39,6 +39,30 @@ char *config_setting_text(const struct settings *set, size_t i);
 char *config_duration_text(int64_t ns);
 char *config_string_text(const char *text);
 
+/* config_read.c: values of a group. Where is something read, and to whom is a mistake told? */
+struct config_place {
+	const char *file;
+	struct problems *problems;
+};
+int config_line_of(const config_setting_t *setting);
+void config_check_keys(const config_setting_t *group, const char *what, const char *const *keys,
+                       size_t n, const struct config_place *at);
+/* A name as pipelines and stages have it; without a fallback the key must be there. Never NULL. */
+char *config_read_name(const config_setting_t *group, const char *key, const char *fallback,
+                       const struct config_place *at);
+int64_t config_read_int(const config_setting_t *group, const char *key, int64_t fallback,
+                        int64_t least, int64_t most, const struct config_place *at);
+/* The index of the word that the key has; 0 without it. */
+size_t config_read_choice(const config_setting_t *group, const char *key, const char *const *names,
+                          size_t n, const struct config_place *at);
+
+/* config_schedule.c */
+extern const char *const config_catch_up_names[]; /* by enum config_catch_up */
+void config_add_schedule(struct config *config, const config_setting_t *setting, const char *file,
+                         struct problems *problems);
+void config_check_schedules(const struct config *config, struct problems *problems);
+void config_schedule_free(struct config_schedule *schedule);
+
 /* config_pipeline.c */
 extern const char *const config_outputs_names[]; /* by enum config_outputs */
 void config_add_pipeline(struct config *config, const config_setting_t *setting, const char *file,

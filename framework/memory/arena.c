@@ -46,3 +46,15 @@ arena_vprintf(struct arena *arena, const char *format, va_list args)
 	vsnprintf(text, (size_t)len + 1, format, args);
 	return text;
 }
+
+char *
+arena_printf(struct arena *arena, const char *format, ...)
+{
+	va_list args;
+	char *text;
+
+	va_start(args, format);
+	text = arena_vprintf(arena, format, args);
+	va_end(args);
+	return text;
+}

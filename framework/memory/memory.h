@@ -24,6 +24,7 @@ void *arena_alloc(struct arena *arena, size_t size) must_check;
 void *arena_try(struct arena *arena, size_t size) must_check; /* NULL beyond the bound */
 char *arena_dupn(struct arena *arena, const char *text, size_t len) must_check;
 char *arena_vprintf(struct arena *arena, const char *format, va_list args) must_check;
+char *arena_printf(struct arena *arena, const char *format, ...) printf_like(2, 3) must_check;
 
 /* Runs `fn(data)` at the next reset, last registered first: for a PGresult and its like. Always
  * possible: what it takes does not count against the bound. */

@@ -246,6 +246,18 @@ struct queue_stage {
 enum status queue_register(struct db *db, const char *pipeline, struct queue_stage *stages,
                            size_t n, struct fault *fault);
 
+struct queue_schedule {
+	const char *name, *pipeline, *cron, *time_zone, *attributes, *catch_up;
+	int32_t priority;
+	const char *source; /* file and line */
+};
+/* Makes or updates the schedules of a host's configuration; those that came from it before, or from
+ * one with these pipelines, and are not among them, are dropped. Those that people made by hand
+ * stay. SQL with SQLSTATE PS004: one is wrong, and the text says where it stands. */
+enum status queue_register_schedules(struct db *db, const char *host, const char *const *pipelines,
+                                     size_t n_pipelines, const struct queue_schedule *schedules,
+                                     size_t n, int64_t *ret_dropped, struct fault *fault);
+
 /* ---- doorbell: a host that is about to sleep asks enqueue to notify ---- */
 
 enum status queue_bell_set(struct db *db, int64_t host, const int32_t *lanes, size_t n,

@@ -163,3 +163,63 @@ queue_register(struct db *db, const char *pipeline, struct queue_stage *stages, 
 	arena_destroy(arena);
 	return st;
 }
+
+/* ---- schedules ---- */
+
+/* One text of each schedule, at an offset into it. */
+static void
+add_texts(struct db_args *args, struct arena *arena, const struct queue_schedule *schedules,
+          size_t n, size_t offset)
+{
+	struct db_bytes *texts = arena_alloc(arena, (n + 1) * sizeof *texts);
+
+	for (size_t i = 0; i < n; i++) {
+		const char *text;
+
+		memcpy(&text, (const char *)&schedules[i] + offset, sizeof text);
+		texts[i] = (struct db_bytes){ text, strlen(text) };
+	}
+	db_arg_texts(args, arena, texts, n);
+}
+
+static void
+schedule_args(struct db_args *args, struct arena *arena, const char *host,
+              const char *const *pipelines, size_t n_pipelines,
+              const struct queue_schedule *schedules, size_t n)
+{
+	struct db_bytes *names = arena_alloc(arena, (n_pipelines + 1) * sizeof *names);
+	int32_t *priority = arena_alloc(arena, (n + 1) * sizeof *priority);
+
+	for (size_t i = 0; i < n_pipelines; i++)
+		names[i] = (struct db_bytes){ pipelines[i], strlen(pipelines[i]) };
+	for (size_t i = 0; i < n; i++)
+		priority[i] = schedules[i].priority;
+	db_args_init(args);
+	db_arg_text(args, host);
+	db_arg_texts(args, arena, names, n_pipelines);
+	add_texts(args, arena, schedules, n, offsetof(struct queue_schedule, name));
+	add_texts(args, arena, schedules, n, offsetof(struct queue_schedule, pipeline));
+	add_texts(args, arena, schedules, n, offsetof(struct queue_schedule, cron));
+	add_texts(args, arena, schedules, n, offsetof(struct queue_schedule, time_zone));
+	add_texts(args, arena, schedules, n, offsetof(struct queue_schedule, attributes));
+	db_arg_int4s(args, arena, priority, n);
+	add_texts(args, arena, schedules, n, offsetof(struct queue_schedule, catch_up));
+	add_texts(args, arena, schedules, n, offsetof(struct queue_schedule, source));
+}
+
+enum status
+queue_register_schedules(struct db *db, const char *host, const char *const *pipelines,
+                         size_t n_pipelines, const struct queue_schedule *schedules, size_t n,
+                         int64_t *ret_dropped, struct fault *fault)
+{
+	struct arena *arena;
+	struct db_args args;
+	enum status st = arena_create(&arena, 0, fault);
+
+	if (st != OK)
+		return st;
+	schedule_args(&args, arena, host, pipelines, n_pipelines, schedules, n);
+	st = queue_number(db, sql_queue_register_schedules, &args, ret_dropped, fault);
+	arena_destroy(arena);
+	return st;
+}

@@ -39,6 +39,56 @@ pause_for(const struct pool *pool, int64_t ns)
 	poll(&p, 1, (int)(ns / MSEC));
 }
 
+/* As people know this host. */
+static const char *
+host_name(const struct pool *pool, char machine[HOST_NAME_MAX + 1])
+{
+	const char *name = pool->config->set.name;
+
+	memset(machine, 0, HOST_NAME_MAX + 1);
+	gethostname(machine, HOST_NAME_MAX);
+	return name[0] ? name : machine;
+}
+
+/* Those that stand in the configuration; what it had before and has no more goes. */
+static enum status
+register_schedules(struct janitor *j, struct fault *fault)
+{
+	const struct config *config = j->pool->config;
+	struct queue_schedule *schedules = arena_alloc(j->arena, (config->n_schedules + 1) *
+	                                                             sizeof(*schedules));
+	const char **pipelines = arena_alloc(j->arena,
+	                                     (config->n_pipelines + 1) * sizeof(*pipelines));
+	char machine[HOST_NAME_MAX + 1], dropped[24];
+	int64_t n = 0;
+	enum status st;
+
+	for (size_t i = 0; i < config->n_pipelines; i++)
+		pipelines[i] = config->pipelines[i].name;
+	for (size_t i = 0; i < config->n_schedules; i++) {
+		const struct config_schedule *s = &config->schedules[i];
+
+		schedules[i] = (struct queue_schedule){
+			.name = s->name,
+			.pipeline = s->pipeline,
+			.cron = s->cron,
+			.time_zone = s->time_zone,
+			.attributes = s->attributes,
+			.catch_up = config_catch_up_name(s->catch_up),
+			.priority = (int32_t)s->priority,
+			.source = arena_printf(j->arena, "%s:%d", s->file, s->line),
+		};
+	}
+	st = queue_register_schedules(j->db, host_name(j->pool, machine), pipelines,
+	                              config->n_pipelines, schedules, config->n_schedules, &n,
+	                              fault);
+	snprintf(dropped, sizeof(dropped), "%lld", (long long)n);
+	if (st == OK && n > 0)
+		log_line(LOG_INFO, "schedules that the configuration has no more are dropped", "n",
+		         dropped, NULL);
+	return st;
+}
+
 static enum status
 register_pipelines(struct janitor *j, struct fault *fault)
 {
@@ -70,7 +120,7 @@ register_pipelines(struct janitor *j, struct fault *fault)
 	}
 	for (size_t i = 0; i < pool->n_lanes; i++)
 		pool->lane_ids[i] = pool->lanes[i].id;
-	return OK;
+	return register_schedules(j, fault);
 }
 
 /* A boot in the database: from now on this host may hold leases. Replaces the boot that the
@@ -79,15 +129,13 @@ enum status
 janitor_register(struct janitor *j, int64_t former, struct fault *fault)
 {
 	struct pool *pool = j->pool;
-	const char *name = pool->config->set.name;
-	char machine[HOST_NAME_MAX + 1] = "";
+	char machine[HOST_NAME_MAX + 1];
+	const char *name = host_name(pool, machine);
 	int64_t sent = clock_mono(), host;
 	enum status st;
 
-	gethostname(machine, sizeof(machine) - 1);
 	j->boot = uuid_random();
-	st = queue_host_register(j->db, &j->boot, name[0] ? name : machine, machine, getpid(),
-	                         former, &host, fault);
+	st = queue_host_register(j->db, &j->boot, name, machine, getpid(), former, &host, fault);
 	if (st != OK)
 		return st;
 	atomic_store(&pool->valid_until, sent + pool->config->set.lease_life);

@@ -97,3 +97,33 @@ select test.refused('which?', $$ select penstock.run_schedule('t') $$, 'PS003', 
 select test.is('gone', 'true', penstock.unschedule('s')::text);
 select test.is('was gone', 'false', penstock.unschedule('s')::text);
 select test.clean();
+
+-- schedules of configurations: hosts one and two, both with pipeline p, two with q besides
+create function put(host text, pipelines text[], names text[], pipeline text, cron text default '@daily') returns bigint language sql as $$
+	select penstock.register_schedules(host, pipelines, names, array_fill(pipeline, array[n]), array_fill(cron, array[n]), array_fill('UTC'::text, array[n]),
+		array_fill('{"a": 1}'::text, array[n]), array_fill(0, array[n]), array_fill('one'::text, array[n]), array_fill('conf:7'::text, array[n]))
+	from (select cardinality(names) as n) s
+$$;
+create function names() returns text language sql as $$ select string_agg(name || coalesce('@' || source_host, ''), ' ' order by name) from penstock.schedule $$;
+select penstock.schedule('by-hand', 'p', '@daily');
+select test.is('nothing was there', 0, put('one', '{p}', '{s,t}', 'p'));
+select test.is('two beside that of the command', 'by-hand s@one t@one', names());
+select test.is('marked', 'conf:7', (select source from penstock.schedules where name = 's'));
+update penstock.schedule set next_at = '2026-03-01 00:00Z', last_at = '2026-02-28 00:00Z' where name = 's';
+select test.is('another start', 0, put('one', '{p}', '{s,t}', 'p'));
+select test.is('changes no times', '2026-03-01 00:00:00+00', (select next_at::text from penstock.schedules where name = 's'));
+select test.is('one is gone', 1, put('one', '{p}', '{s}', 'p'));
+select test.is('by hand stays', 'by-hand s@one', names());
+select test.is('another host has its own', 0, put('two', '{q}', '{u}', 'q'));
+select test.is('both', 'by-hand s@one u@two', names());
+select test.is('the same pipeline: the last one counts', 1, put('two', '{p,q}', '{u,v}', 'p'));
+select test.is('', 'by-hand u@two v@two', names());
+select test.is('its host has the pipeline no more', 2, put('two', '{q}', '{}', 'q'));
+select test.is('', 'by-hand', names());
+select test.is('one made by hand is taken over', 0, put('one', '{p}', '{by-hand}', 'p', '@hourly'));
+select test.is('', 'by-hand@one', names());
+select test.refused('and changed by hand no more', $$ select penstock.schedule('by-hand', 'p', '@daily') $$, 'PS004', 'stands in a configuration: conf:7');
+select test.refused('what is wrong says where it stands', $$ select put('one', '{p}', '{w}', 'p', '0 25 * * *') $$, 'PS004', 'conf:7: schedule ''w'': cron: hour ''25''');
+select test.is('and nothing is changed', 'by-hand@one', names());
+select test.is('fired like others', 'ready', test.state(penstock.run_schedule('by-hand')));
+select test.clean();

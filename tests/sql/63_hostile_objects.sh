@@ -139,6 +139,9 @@ statement queue_make_blocks
 statement queue_drop_block 1
 statement schedule_put "'s', 'p', '0 2 * * mon-fri', '{\"a\": 1}', 'Europe/Berlin', 1, 'all'"
 statement schedule_put "'t', 'p', '*/5 * * * *', '{}', 'UTC', 1, 'one'"
+statement queue_register_schedules "'one', '{p}', '{u,v}', '{p,p}', '{@daily,@hourly}', '{UTC,UTC}', array['{}', '{\"a\": 1}'], '{0,1}', '{one,skip}', '{here:1,here:2}'"
+statement queue_register_schedules "'one', '{p}', '{u}', '{p}', '{@daily}', '{UTC}', array['{}'], '{0}', '{one}', '{here:1}'"
+grep -q '^1' "$work/statement" || { echo 'queue_register_schedules: none was dropped'; failed=1; }
 statement schedule_list
 run_sql -c "update penstock.schedule set next_at = now() - interval '1 hour'" > /dev/null
 statement queue_fire

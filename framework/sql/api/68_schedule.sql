@@ -114,40 +114,85 @@ begin
 	return null;
 end $$;
 
--- Makes or changes a schedule; answers when it fires next. catch_up says what becomes of times that passed while no host ran: 'skip'
--- them, fire 'one' job for all of them, or 'all', at most 100. A time that is at most a minute old is not missed.
+-- Makes or changes a schedule; answers when it fires next. p_source, p_host: null, or where it stands.
+create or replace function penstock.put_schedule(p_name text, p_pipeline text, p_cron text, p_attributes json, p_zone text, p_priority int,
+                                                 p_catch_up text, p_source text, p_host text) returns timestamptz
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+	v_priority smallint := penstock.check_arguments(p_priority, null);
+	v_pipeline int := (penstock.find_pipeline(p_pipeline)).pipeline;
+	v_next timestamptz;
+begin
+	perform penstock.check_message(p_attributes, null);
+	if p_name is null or p_name !~ '^[a-z0-9_][a-z0-9_-]{0,62}$' then
+		raise exception 'a schedule''s name is 1 to 63 lower-case letters, digits, _ and -, not ''%''', coalesce(left(p_name, 80), 'null')
+			using errcode = 'PS004';
+	end if;
+	if not exists (select from pg_timezone_names z where z.name = p_zone) then
+		raise exception 'there is no time zone ''%''', coalesce(left(p_zone, 80), 'null')
+			using errcode = 'PS004', hint = 'select name from pg_timezone_names';
+	end if;
+	if p_catch_up is null or p_catch_up not in ('skip', 'one', 'all') then
+		raise exception 'catch_up is skip, one or all, not ''%''', coalesce(left(p_catch_up, 80), 'null') using errcode = 'PS004';
+	end if;
+	v_next := penstock.cron_next(p_cron, p_zone, clock_timestamp());
+	if v_next is null then
+		raise exception 'cron: ''%'' names no time in the next 9 years', p_cron using errcode = 'PS004';
+	end if;
+	insert into penstock.schedule as s (name, pipeline, cron, time_zone, attributes, priority, catch_up, next_at, source, source_host)
+	values (p_name, v_pipeline, p_cron, p_zone, p_attributes, v_priority, p_catch_up, v_next, p_source, p_host)
+	on conflict on constraint schedule_pkey do update
+	set pipeline = excluded.pipeline, attributes = excluded.attributes, priority = excluded.priority, catch_up = excluded.catch_up,
+	    next_at = case when (s.cron, s.time_zone) = (excluded.cron, excluded.time_zone) then s.next_at else excluded.next_at end,
+	    cron = excluded.cron, time_zone = excluded.time_zone, source = excluded.source, source_host = excluded.source_host
+	returning s.next_at into v_next;
+	return v_next;
+end $$;
+
+-- The same for people and applications. catch_up says what becomes of times that passed while no host ran: 'skip' them, fire 'one' job
+-- for all of them, or 'all', at most 100. A time that is at most a minute old is not missed. A schedule that stands in a configuration
+-- is changed there: here it is refused, since the next start of a host would take it back.
 create or replace function penstock.schedule(name text, pipeline text, cron text, attributes json default '{}', time_zone text default 'UTC',
                                              priority int default 0, catch_up text default 'one') returns timestamptz
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
-	v_priority smallint := penstock.check_arguments(schedule.priority, null);
-	v_pipeline int := (penstock.find_pipeline(schedule.pipeline)).pipeline;
-	v_next timestamptz;
+	v_source text := (select s.source from penstock.schedule s where s.name = schedule.name);
 begin
-	perform penstock.check_message(schedule.attributes, null);
-	if schedule.name is null or schedule.name !~ '^[a-z0-9_][a-z0-9_-]{0,62}$' then
-		raise exception 'a schedule''s name is 1 to 63 lower-case letters, digits, _ and -, not ''%''', coalesce(left(schedule.name, 80), 'null')
-			using errcode = 'PS004';
+	if v_source is not null then
+		raise exception 'schedule ''%'' stands in a configuration: %', schedule.name, v_source
+			using errcode = 'PS004', hint = 'Change it there, and reload the hosts; or choose another name.';
 	end if;
-	if not exists (select from pg_timezone_names z where z.name = schedule.time_zone) then
-		raise exception 'there is no time zone ''%''', coalesce(left(schedule.time_zone, 80), 'null')
-			using errcode = 'PS004', hint = 'select name from pg_timezone_names';
-	end if;
-	if schedule.catch_up is null or schedule.catch_up not in ('skip', 'one', 'all') then
-		raise exception 'catch_up is skip, one or all, not ''%''', coalesce(left(schedule.catch_up, 80), 'null') using errcode = 'PS004';
-	end if;
-	v_next := penstock.cron_next(schedule.cron, schedule.time_zone, clock_timestamp());
-	if v_next is null then
-		raise exception 'cron: ''%'' names no time in the next 9 years', schedule.cron using errcode = 'PS004';
-	end if;
-	insert into penstock.schedule as s (name, pipeline, cron, time_zone, attributes, priority, catch_up, next_at)
-	values (schedule.name, v_pipeline, schedule.cron, schedule.time_zone, schedule.attributes, v_priority, schedule.catch_up, v_next)
-	on conflict on constraint schedule_pkey do update
-	set pipeline = excluded.pipeline, attributes = excluded.attributes, priority = excluded.priority, catch_up = excluded.catch_up,
-	    next_at = case when (s.cron, s.time_zone) = (excluded.cron, excluded.time_zone) then s.next_at else excluded.next_at end,
-	    cron = excluded.cron, time_zone = excluded.time_zone
-	returning s.next_at into v_next;
-	return v_next;
+	return penstock.put_schedule(schedule.name, schedule.pipeline, schedule.cron, schedule.attributes, schedule.time_zone, schedule.priority,
+	                             schedule.catch_up, null, null);
+end $$;
+
+-- All schedules of a host's configuration: made, or brought up to date, also where one of that name was made by a command. Those that came
+-- from a configuration of these pipelines, or of a host of this name, and stand in it no more, go. Answers how many went.
+create or replace function penstock.register_schedules(p_host text, p_pipelines text[], p_name text[], p_pipeline text[], p_cron text[],
+                                                       p_zone text[], p_attributes text[], p_priority int[], p_catch_up text[], p_source text[])
+returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+	v_s record;
+	v_n bigint;
+begin
+	perform pg_advisory_xact_lock(7306079001428); -- hosts that start together take turns
+	delete from penstock.schedule s
+	where s.source is not null and s.name <> all (p_name)
+	  and (s.source_host = p_host or s.pipeline in (select p.id from penstock.pipeline p where p.name = any (p_pipelines)));
+	get diagnostics v_n = row_count;
+	for v_s in
+		select * from unnest(p_name, p_pipeline, p_cron, p_zone, p_attributes, p_priority, p_catch_up, p_source)
+		              as u(name, pipeline, cron, zone, attributes, priority, catch_up, source)
+	loop
+		begin
+			perform penstock.put_schedule(v_s.name, v_s.pipeline, v_s.cron, v_s.attributes::json, v_s.zone, v_s.priority, v_s.catch_up, v_s.source, p_host);
+		exception
+			when sqlstate 'PS003' or sqlstate 'PS004' then
+				raise exception '%: schedule ''%'': %', v_s.source, v_s.name, sqlerrm using errcode = sqlstate;
+		end;
+	end loop;
+	return v_n;
 end $$;
 
 -- Answers whether there was one.

@@ -39,7 +39,7 @@ from penstock.host h;
 comment on view penstock.hosts is 'living boots of host processes';
 
 create view penstock.schedules as
-select s.name, p.name as pipeline, s.cron, s.time_zone, s.catch_up, s.priority, s.next_at, s.last_at
+select s.name, p.name as pipeline, s.cron, s.time_zone, s.catch_up, s.priority, s.next_at, s.last_at, s.source
 from penstock.schedule s join penstock.pipeline p on p.id = s.pipeline;
 comment on view penstock.schedules is 'jobs that come by the clock';
 

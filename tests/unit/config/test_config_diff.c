@@ -62,6 +62,20 @@ the_same_values_written_otherwise_are_no_difference(void **state)
 }
 
 static void
+a_schedule_that_differs_is_told_whole(void **state)
+{
+#define CLOCK(cron) "schedule: { name = \"s\"; pipeline = \"p\"; cron = \"" cron "\"; };\n"
+	(void)state;
+	expect(PIPELINE("{ name = \"a\"; }"), PIPELINE("{ name = \"a\"; }") CLOCK("@daily"),
+	       "p. schedule s: none -> \"@daily\" UTC, one, priority 0, {} (reload)\n");
+	expect(PIPELINE("{ name = \"a\"; }") CLOCK("@daily"),
+	       PIPELINE("{ name = \"a\"; }") CLOCK("@hourly"),
+	       "p. schedule s: \"@daily\" UTC, one, priority 0, {} -> "
+	       "\"@hourly\" UTC, one, priority 0, {} (reload)\n");
+#undef CLOCK
+}
+
+static void
 a_setting_that_differs_needs_a_restart(void **state)
 {
 	(void)state;
@@ -186,6 +200,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_same_values_written_otherwise_are_no_difference),
+		TEST(a_schedule_that_differs_is_told_whole),
 		TEST(a_setting_that_differs_needs_a_restart),
 		TEST(settings_of_every_kind_are_compared),
 		TEST(a_password_is_not_told),

@@ -340,6 +340,40 @@ options_text_is_the_same_in_whatever_order_and_layout_they_are_written(void **st
 }
 
 static void
+a_schedule_is_read_with_all_that_it_says(void **state)
+{
+	const struct config *config;
+	const struct config_schedule *s;
+
+	(void)state;
+	config_tree_put(
+	    "penstock.conf",
+	    "pipeline: { name = \"p\"; stages = ( { name = \"a\"; } ); };\n"
+	    "schedules = ( { name = \"short\"; pipeline = \"p\"; cron = \"@daily\"; },\n"
+	    "{ name = \"long\"; pipeline = \"p\"; cron = \"0 4 * * sun\"; priority = -3;\n"
+	    "time_zone = \"Asia/Kolkata\"; catch_up = \"all\"; attributes: { a = \"x\\\"\"; b = 7;\n"
+	    "c = 0.5; d = true; e: { f = [ 1, 2 ]; g = ( \"h\", { i = 8L; } ); }; }; } );\n"
+	    "schedule: { name = \"text\"; pipeline = \"p\"; cron = \"@hourly\";\n"
+	    "attributes = \"{\\\"any key\\\": null}\"; };\n");
+	config = config_tree_load();
+	assert_int_equal(config->n_schedules, 3);
+	s = config->schedules;
+	assert_string_equal(s[0].name, "short");
+	assert_string_equal(s[0].time_zone, "UTC");
+	assert_string_equal(s[0].attributes, "{}");
+	assert_string_equal(config_catch_up_name(s[0].catch_up), "one");
+	assert_string_equal(s[0].file, "penstock.conf");
+	assert_int_equal(s[0].line, 2);
+	assert_string_equal(s[1].cron, "0 4 * * sun");
+	assert_string_equal(s[1].time_zone, "Asia/Kolkata");
+	assert_int_equal(s[1].priority, -3);
+	assert_string_equal(config_catch_up_name(s[1].catch_up), "all");
+	assert_string_equal(s[1].attributes, "{\"a\":\"x\\\"\",\"b\":7,\"c\":0.5,\"d\":true,"
+	                                     "\"e\":{\"f\":[1,2],\"g\":[\"h\",{\"i\":8}]}}");
+	assert_string_equal(s[2].attributes, "{\"any key\": null}");
+}
+
+static void
 an_option_knows_its_file_and_line(void **state)
 {
 	const struct config_stage *stage;
@@ -452,6 +486,7 @@ main(void)
 		TEST(routes_lead_where_they_say_and_all_others_to_the_next_stage),
 		TEST(a_stage_is_read_with_all_that_it_says),
 		TEST(options_text_is_the_same_in_whatever_order_and_layout_they_are_written),
+		TEST(a_schedule_is_read_with_all_that_it_says),
 		TEST(an_option_knows_its_file_and_line),
 		TEST(the_sample_says_the_defaults_and_can_be_read_with_and_without_its_comments),
 		TEST(every_setting_is_in_the_sample_and_in_the_manual),

@@ -140,6 +140,40 @@ static const struct mistake mistakes[] = {
 	  "workers = 1;\n@include more\n",
 	  "2: syntax error\n" },
 
+	/* ---- schedules ---- */
+	{ "schedules_that_are_no_list",
+	  "schedules: { name = \"s\"; };\n",
+	  "1: schedules must be a list: ( { name = \"...\"; }, ... )\n" },
+	{ "a_schedule_that_is_no_group",
+	  "schedule = 5;\n",
+	  "1: a schedule must be a group: { name = \"...\"; }\n" },
+	{ "a_schedule_of_nothing",
+	  "schedule: {\n catch_up = \"later\";\n when = 1; };\n",
+	  "3: unknown key 'when' in a schedule\n"
+	  "1: 'name' is missing\n"
+	  "1: 'pipeline' is missing\n"
+	  "1: 'cron' is missing\n"
+	  "2: catch_up must be \"one\", \"skip\" or \"all\"\n" },
+	{ "a_schedule_whose_values_are_of_the_wrong_type",
+	  "schedule: { name = \"s\"; pipeline = \"p\";\n cron = 5;\n time_zone = 1;\n attributes = 7;\n priority = 40000; };\n",
+	  "2: cron must be a string\n"
+	  "3: time_zone must be a string\n"
+	  "4: attributes must be a group, or a string that is a JSON object\n"
+	  "5: priority is out of range: -32768 to 32767\n" },
+	{ "attributes_that_are_no_object",
+	  "schedule: { name = \"s\"; pipeline = \"p\"; cron = \"@daily\";\n attributes = \"[1]\"; };\n",
+	  "2: attributes: not a JSON object\n" },
+	{ "a_time_that_there_is_not",
+	  "schedule: { name = \"s\"; pipeline = \"p\";\n cron = \"0 25 * * *\"; };\n",
+	  "2: cron: hour '25' is not 0 to 23\n" },
+	{ "a_schedule_for_a_pipeline_that_is_not_there",
+	  PIPELINE("{ name = \"s\"; }") "\nschedule: { name = \"s\"; pipeline = \"q\"; cron = \"@daily\"; };\n",
+	  "5: schedule s is for pipeline 'q', which is not there; did you mean 'p'?\n" },
+	{ "a_schedule_that_is_there_twice",
+	  PIPELINE("{ name = \"s\"; }") "schedules = ( { name = \"s\"; pipeline = \"p\"; cron = \"@daily\"; },\n"
+	  "{ name = \"s\"; pipeline = \"p\"; cron = \"@hourly\"; } );\n",
+	  "5: schedule s is there twice, also at penstock.conf:4\n" },
+
 	/* ---- pipelines ---- */
 	{ "a_pipeline_that_is_no_group",
 	  "pipeline = \"p\";\n",
