@@ -146,6 +146,10 @@ check-long: ## as check, with the sanitizers over more tests and the long flows
 	@scripts/deps build test
 	@LONG=1 scripts/check
 
+.PHONY: check-versions
+check-versions: all stages db-build ## against PostgreSQL 14 to 18, fetched into build/ (VERSIONS="14 18": these)
+	@PENSTOCK_BUILD=$(OUT) scripts/check-versions $(VERSIONS)
+
 .PHONY: bench
 bench: ## measure beside the reference queue and print the figures
 	@scripts/deps build bench
@@ -201,6 +205,10 @@ sql: all ## shapes and plans of the statements, and their races
 .PHONY: flow
 flow: all stages ## the binary as a user runs it
 	@$(RUN) flow $(sort $(wildcard tests/flow/[0-9][0-9]_*.sh))
+
+.PHONY: prove-versions
+prove-versions: all stages db-build ## as check-versions, and write docs/proof/versions.md
+	@PROVE=docs/proof/versions.md PENSTOCK_BUILD=$(OUT) scripts/check-versions $(VERSIONS)
 
 .PHONY: prove-%
 prove-%: all tests-build ## every test of one stem: make prove-queue_claim
