@@ -143,6 +143,9 @@ void queue_turn(struct db *db, struct arena *arena, struct queue_turn *turn);
 
 /* OK: the lease is there (and no commit is in flight for it); NOT_FOUND: settled or voided. */
 enum status queue_find(struct db *db, const struct uuid *token, struct fault *fault);
+/* The tokens under which a host holds jobs, in the arena. */
+enum status queue_leases(struct db *db, struct arena *arena, int64_t host, struct uuid **ret_tokens,
+                         size_t *ret_n, struct fault *fault);
 /* Gives back what a token holds, uncharged and not isolated; NOT_FOUND when it holds nothing. */
 enum status queue_void(struct db *db, const struct uuid *token, struct fault *fault);
 

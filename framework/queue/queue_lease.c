@@ -84,6 +84,33 @@ queue_find(struct db *db, const struct uuid *token, struct fault *fault)
 }
 
 enum status
+queue_leases(struct db *db, struct arena *arena, int64_t host, struct uuid **ret_tokens,
+             size_t *ret_n, struct fault *fault)
+{
+	struct uuid *tokens;
+	struct db_result *r;
+	struct db_args args;
+	enum status st;
+
+	db_args_init(&args);
+	db_arg_int8(&args, host);
+	st = db_call(db, sql_queue_leases, &args, &r, fault);
+	if (st != OK)
+		return st;
+	*ret_n = (size_t)db_rows(r);
+	*ret_tokens = tokens = arena_alloc(arena, (*ret_n + 1) * sizeof *tokens);
+	for (size_t i = 0; i < *ret_n; i++) {
+		size_t len;
+		const void *bytes = db_bytes(r, (int)i, 0, &len);
+
+		check(len == sizeof tokens[i].bytes);
+		memcpy(tokens[i].bytes, bytes, len);
+	}
+	db_result_free(r);
+	return OK;
+}
+
+enum status
 queue_void(struct db *db, const struct uuid *token, struct fault *fault)
 {
 	struct db_args args;

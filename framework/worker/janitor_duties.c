@@ -79,6 +79,32 @@ count(struct janitor *j, enum host_counter c, uint64_t n)
 	           n);
 }
 
+/* See the note on late claims. The list is older than the look at what is held: a lease that is not
+ * held any more, though it is listed, is over. */
+static enum status
+void_unheld(struct janitor *j, struct fault *fault)
+{
+	struct pool *pool = j->pool;
+	struct uuid *tokens;
+	size_t n;
+	enum status st = queue_leases(j->db, j->arena, atomic_load(&pool->host), &tokens, &n,
+	                              fault);
+
+	for (size_t i = 0; i < n && st == OK; i++) {
+		if (pool_holds(pool, &tokens[i]))
+			continue;
+		st = queue_void(j->db, &tokens[i], fault);
+		if (st == OK)
+			log_line(LOG_WARNING,
+			         "a claim whose reply had been lost is there after all: its jobs "
+			         "go back",
+			         NULL);
+		if (st == NOT_FOUND)
+			st = OK;
+	}
+	return st;
+}
+
 static enum status
 reap(struct janitor *j, struct fault *fault)
 {
@@ -109,7 +135,7 @@ reap(struct janitor *j, struct fault *fault)
 		count(j, HOST_reaps, (uint64_t)jobs);
 		pool_wake(j->pool, j->pool->n_workers);
 	}
-	return st;
+	return st == OK ? void_unheld(j, fault) : st;
 }
 
 static enum status

@@ -7,6 +7,7 @@
  * is durable, where a route leads back, where it ends, and where it waits.
  * Nothing here settles: the verdicts do, in one transaction (worker_settle.c).
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "worker/worker_priv.h"
@@ -50,6 +51,8 @@ fetch_body(void *data, struct stage_job *job, size_t *ret_len)
 	st = queue_body(w->db, w->arena[0], job->ps.id, work->at.input_hop, &body, ret_len, &fault);
 	if (st != OK) {
 		log_fault(LOG_WARNING, "cannot fetch a body", &fault);
+		/* whatever the stage makes of that, it is no fault of the job's */
+		w->lost |= db_transaction_state(w->db) == DB_LOST;
 		return NULL;
 	}
 	job->in.body = body;
@@ -58,7 +61,7 @@ fetch_body(void *data, struct stage_job *job, size_t *ret_len)
 }
 
 static void
-begin_chain(struct chain *c)
+take_messages(struct chain *c)
 {
 	const struct lane *lane = pool_lane(c->pool, c->lease->lane);
 
@@ -182,6 +185,34 @@ leave_chain(struct chain *c, struct work *work, struct verdict verdict)
 	work->gone = true;
 	st = keep_message(c, work, v);
 	count_rows(c, work, (size_t)v->output + (size_t)v->failure);
+	return st;
+}
+
+/* SQL takes JSON that no stage could read: nested too deeply, numbers beyond a double, \u0000. Such
+ * a job is a dead letter at once, and the others of its lease never notice. What stages made was
+ * checked when they made it. */
+static enum status
+refuse_malformed(struct chain *c)
+{
+	enum status st = OK;
+
+	for (size_t i = 0; i < c->lease->n && st == OK; i++) {
+		struct work *work = &c->works[i];
+		const struct ps_message *m = &work->job.in;
+		struct fault fault = { 0 };
+		struct outcome bad = { .kind = PS_FAIL, .code = "BAD_MESSAGE" };
+		char text[sizeof fault.text + 40];
+		struct verdict v;
+		size_t next;
+
+		if (work->at.input_hop > 0 ||
+		    attributes_check(m->attributes, m->attributes_len, &fault) == OK)
+			continue;
+		snprintf(text, sizeof text, "its attributes cannot be read: %s", fault.text);
+		bad.message = arena_dupn(c->arena, text, strlen(text));
+		verdict_of(c->pool, &work->at, &bad, c->random, &v, &next);
+		st = leave_chain(c, work, v);
+	}
 	return st;
 }
 
@@ -348,6 +379,19 @@ call_stage(struct chain *c, const struct lane *lane, struct stage_job **jobs, si
 	worker_end_look_up(w);
 }
 
+/* The lease is given up, but a plugin completes what it promised all the same, and that must find
+ * its job: the settlement is refused then. */
+static void
+keep_promises(struct chain *c, size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++) {
+		struct work *work = work_of(c->at_stage[i]);
+
+		if (!work->gone && !work->job.skipped && work->job.ps.outcome == PS_LATER)
+			later_add(c->worker, c->lease, &work->at, &work->job);
+	}
+}
+
 /* All jobs that stand at this stage, in calls of at most max_call. */
 static enum status
 run_stage(struct chain *c, const struct lane *lane)
@@ -370,12 +414,14 @@ run_stage(struct chain *c, const struct lane *lane)
 		if (!pool_valid(c->pool))
 			return STOPPED;
 		call_stage(c, lane, c->at_stage + done, step);
-		if (c->worker->lost)
-			return STOPPED;
+		st = c->worker->lost ? STOPPED : OK;
 		for (size_t i = done; i < done + step; i++) {
-			st = after_stage(c, work_of(c->at_stage[i]));
-			if (st != OK)
+			if (st == OK)
+				st = after_stage(c, work_of(c->at_stage[i]));
+			if (st != OK) {
+				keep_promises(c, i, done + step);
 				return st;
+			}
 		}
 	}
 	return OK;
@@ -392,12 +438,13 @@ chain_run(struct worker *worker, struct lease *lease, struct verdict **ret_verdi
 	};
 	struct lane *first = pool_lane(worker->pool, lease->lane);
 	int64_t began = clock_mono();
-	enum status st = OK;
+	enum status st;
 
 	worker->kept = NULL;
 	worker->n_kept = 0;
 	worker->n_children = 0;
-	begin_chain(&c);
+	take_messages(&c);
+	st = refuse_malformed(&c);
 	pool_state(worker, WORKER_IN_STAGE);
 	for (size_t s = first->stage; s < c.pipeline->conf->n_stages && st == OK; s++)
 		st = run_stage(&c, &c.pipeline->lanes[s]);

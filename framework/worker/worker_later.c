@@ -51,6 +51,16 @@ find(struct worker *w, uint64_t token)
 	return NULL;
 }
 
+bool
+later_of(const struct worker *w, const struct uuid *lease)
+{
+	list_each(node, &w->later)
+		if (memcmp(&list_entry(node, struct later_job, node)->lease, lease,
+		           sizeof(*lease)) == 0)
+			return true;
+	return false;
+}
+
 /* A promised job never goes on fused: its lease may hold others for long. */
 static struct verdict
 verdict_later(struct worker *w, const struct ready_later *r)
@@ -128,8 +138,14 @@ settle_ready(struct worker *w, struct ready_later *ready, size_t n)
 		arena_reset(w->arena[1]);
 	}
 	for (size_t i = 0; i < n; i++) {
+		const struct uuid lease = ready[i].job->lease;
+		bool last = i + 1 == n ||
+		            memcmp(&lease, &ready[i + 1].job->lease, sizeof(lease)) != 0;
+
 		list_remove(&ready[i].job->node);
 		w->n_later--;
+		if (last && !later_of(w, &lease))
+			pool_let_go(w->pool, &lease);
 		free(ready[i].job);
 		if (ready[i].completion)
 			stage_completion_free(ready[i].completion);

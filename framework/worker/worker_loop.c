@@ -206,6 +206,8 @@ run_lease(struct worker *w, struct lease *lease)
 		settle_turn(w, &lease->token, verdicts, n, true, &next);
 	else
 		give_up(w, lease);
+	if (!later_of(w, &lease->token))
+		pool_let_go(w->pool, &lease->token);
 	next_lease(w);
 	return next;
 }

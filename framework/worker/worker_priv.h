@@ -2,8 +2,8 @@
 /*
  * worker_priv.h - what the files of worker/ share.
  *
- * Note on locks: pool->lock guards the heads of lanes, the cancelled jobs, the orphans and the
- * sleepers; it is held for a few instructions and never over a round trip.
+ * Note on locks: pool->lock guards the heads of lanes, the cancelled jobs, the orphans, the tokens
+ * that are held and the sleepers; it is held for a few instructions and never over a round trip.
  * Everything else belongs to one worker's thread, or is written before the
  * threads start.
  */
@@ -113,6 +113,8 @@ struct pool {
 	_Atomic size_t n_cancelled;
 	struct uuid *orphans; /* tokens whose fate is to be voided */
 	size_t n_orphans, cap_orphans;
+	struct uuid *held; /* tokens that a worker is about to claim under, or has jobs under */
+	size_t n_held, cap_held;
 	_Atomic int64_t wake_at; /* mono: when a deferred job that we know of is due */
 	struct janitor *janitor;
 	_Atomic uint32_t n_running; /* worker threads that have not ended */
@@ -141,6 +143,13 @@ bool pool_sleep(struct pool *pool, struct worker *worker, int64_t ns);
 void pool_wake(struct pool *pool, uint32_t most);           /* up to `most` sleepers [any] */
 void pool_wake_worker(struct pool *pool, struct worker *w); /* [any] */
 void pool_orphan(struct pool *pool, const struct uuid *token);
+/* Note on late claims: a claim whose reply was lost may commit whenever the server comes to it,
+ * long after its token was voided in vain. So a token is held from before its claim is sent until
+ * its lease is over, and the janitor gives back what the database says that this host has and that
+ * nobody holds. [any] */
+void pool_hold(struct pool *pool, const struct uuid *token);
+void pool_let_go(struct pool *pool, const struct uuid *token);
+bool pool_holds(struct pool *pool, const struct uuid *token);
 /* Takes over what people asked for. [janitor] */
 void pool_asked(struct pool *pool, const struct queue_asked *asked);
 bool pool_cancelled(struct pool *pool, int64_t job); /* shall this job end? [any] */
@@ -232,6 +241,8 @@ struct later_job {
 };
 void later_add(struct worker *worker, const struct lease *lease, const struct position *at,
                const struct stage_job *job);
+/* Does a lease hold jobs that are promised? */
+bool later_of(const struct worker *worker, const struct uuid *lease);
 /* Settles what has completed; gives up what is past its deadline. */
 void later_settle(struct worker *worker);
 void later_give_up(struct worker *worker); /* all: at a stop */

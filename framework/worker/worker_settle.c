@@ -238,8 +238,10 @@ claimed(struct worker *w, struct lane *lane, struct queue_turn *turn)
 		pool_claimed(w->pool, lane, turn->claimed, turn->lease, turn->last, turn->parcels);
 	if (turn->claimed == EMPTY)
 		pool_count(w, HOST_empty_claims, 1);
-	if (turn->claimed != OK)
+	if (turn->claimed != OK) {
+		pool_let_go(w->pool, &turn->claim->token);
 		return NULL;
+	}
 	pool_count(w, HOST_claims, 1);
 	pool_count(w, HOST_claimed_jobs, turn->lease->n);
 	w->arrived_at = clock_mono();
@@ -267,6 +269,7 @@ settle_turn(struct worker *w, const struct uuid *token, struct verdict *verdicts
 		lane = pool_choose(w->pool, w, &claim, w->arena[1]);
 	if (lane) {
 		claim.token = uuid_random();
+		pool_hold(w->pool, &claim.token);
 		turn.claim = &claim;
 	}
 	if (!turn.settle && !turn.claim)

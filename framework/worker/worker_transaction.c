@@ -121,6 +121,10 @@ close_savepoint(struct worker *w, struct stage_call *call, struct attempt *a)
 		w->in_savepoint = false;
 		if (db_savepoint_release(w->db, &fault) == OK)
 			return;
+		if (db_transaction_state(w->db) == DB_LOST) {
+			w->lost = true; /* an outage: nobody is charged */
+			return;
+		}
 		a->ended = true;
 	}
 	a->stands = false;
