@@ -187,6 +187,8 @@ const char *text_nearest(const char *name, const char *const *names, size_t n);
 size_t text_utf8(const char *text, size_t len);
 /* Copies with control and escape bytes made harmless for a terminal; out is NUL-terminated. */
 void text_clean(const char *text, size_t len, char *out, size_t out_size);
+/* Prints lines so cleaned: what people typed and what others wrote comes back in messages. */
+void text_print(const char *text, FILE *out);
 uint64_t text_hash(const void *bytes, size_t len,
                    uint64_t seed); /* xxh64-grade, not stable over versions */
 

@@ -109,7 +109,14 @@ fault_print(const struct fault *fault, FILE *out)
 {
 	const char *text = fault->text[0] ? fault->text : status_text(fault->status);
 
-	fprintf(out, "penstock: %s%s%s\n", fault->where, fault->where[0] ? ": " : "", text);
-	if (fault->hint[0])
-		fprintf(out, "hint: %s\n", fault->hint);
+	fputs("penstock: ", out);
+	text_print(fault->where, out);
+	fputs(fault->where[0] ? ": " : "", out);
+	text_print(text, out);
+	fputc('\n', out);
+	if (!fault->hint[0])
+		return;
+	fputs("hint: ", out);
+	text_print(fault->hint, out);
+	fputc('\n', out);
 }

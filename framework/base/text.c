@@ -277,3 +277,18 @@ text_clean(const char *text, size_t len, char *out, size_t out_size)
 	if (out_size)
 		out[o] = '\0';
 }
+
+void
+text_print(const char *text, FILE *out)
+{
+	size_t len = strlen(text), n;
+	char clean[8]; /* of one character */
+
+	for (size_t i = 0; i < len; i += n) {
+		n = sequence((const unsigned char *)text + i, len - i);
+		if (n == 0)
+			n = 1;
+		text_clean(text + i, n, clean, sizeof clean);
+		fputs(text[i] == '\n' ? "\n" : clean, out);
+	}
+}

@@ -21,7 +21,7 @@ check_command(struct cli *cli)
 		for (size_t i = 0; i < config->pipelines[p].n_stages; i++, stages++)
 			stage_check_file(&config->set, &config->pipelines[p].stages[i], &report);
 	if (report.len > 0) {
-		fputs(report.data, stderr);
+		text_print(report.data, stderr);
 		end = CLI_WRONG;
 	} else {
 		cli_say(cli, "%s: well; %zu %s, %zu %s",

@@ -2,6 +2,7 @@
 /*
  * cli_main.c - from argv to a command: parsing by the table, settings, errors.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <locale.h>
 #include <stdlib.h>
@@ -34,6 +35,17 @@ cli_fail(const struct fault *fault)
 	}
 }
 
+static void
+say(const char *format, va_list args)
+{
+	char *text;
+
+	if (vasprintf(&text, format, args) < 0)
+		return;
+	text_print(text, stderr);
+	free(text);
+}
+
 int
 cli_usage(const struct cli *cli, const char *format, ...)
 {
@@ -41,7 +53,7 @@ cli_usage(const struct cli *cli, const char *format, ...)
 
 	va_start(args, format);
 	fputs("penstock: ", stderr);
-	vfprintf(stderr, format, args);
+	say(format, args);
 	va_end(args);
 	if (cli->command)
 		fprintf(stderr, "\nusage: penstock %s%s%s\nhint: penstock help %s\n",
@@ -60,7 +72,7 @@ cli_say(const struct cli *cli, const char *format, ...)
 	if (cli->quiet)
 		return;
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	say(format, args);
 	va_end(args);
 	fputc('\n', stderr);
 }
@@ -122,6 +134,22 @@ options_before(int argc, char **argv)
 	return (i < argc ? i : argc) - 1;
 }
 
+/* The first word of commands alone: what may follow. */
+static bool
+say_second_words(const char *word)
+{
+	size_t len = strlen(word);
+	bool any = false;
+
+	for (const struct cli_command *c = cli_commands; c->name; c++) {
+		if (strncmp(c->name, word, len) != 0 || c->name[len] != ' ')
+			continue;
+		fprintf(stderr, "%s`%s`", any ? ", " : "; there is ", c->name);
+		any = true;
+	}
+	return any;
+}
+
 static int
 unknown_command(int argc, char **argv)
 {
@@ -135,8 +163,10 @@ unknown_command(int argc, char **argv)
 	nearest = text_nearest(typed, names, n);
 	if (!nearest)
 		nearest = text_nearest(argv[0], names, n);
-	fprintf(stderr, "penstock: there is no command `%s`", argv[0]);
-	if (nearest)
+	fputs("penstock: there is no command `", stderr);
+	text_print(argv[0], stderr);
+	fputc('`', stderr);
+	if ((argc > 1 || !say_second_words(argv[0])) && nearest)
 		fprintf(stderr, "; did you mean `%s`?", nearest);
 	fputs("\nhint: penstock help\n", stderr);
 	free(typed);
@@ -336,7 +366,7 @@ cli_config(struct cli *cli)
 	                 &fault);
 	if (st != OK) {
 		if (report.len > 0)
-			fputs(report.data, stderr);
+			text_print(report.data, stderr);
 		else
 			fault_print(&fault, stderr);
 	}
@@ -432,8 +462,8 @@ cli_main(int argc, char **argv)
 	free(cli.pair_name);
 	free(cli.overrides);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
-		fputs("penstock: cannot write the output\n", stderr);
-		return end == CLI_OK ? CLI_AWAY : end;
+		fprintf(stderr, "penstock: cannot write the output: %s\n", strerror(errno));
+		return end == CLI_OK ? CLI_FOUND : end;
 	}
 	return end;
 }

@@ -22,7 +22,7 @@ load(const struct cli *cli, const char *path, struct config **ret_config)
 	buf_init(&report);
 	status = config_load(file, cli->overrides, cli->n_overrides, ret_config, &report, &fault);
 	if (status != OK && report.len > 0)
-		fputs(report.data, stderr);
+		text_print(report.data, stderr);
 	else if (status != OK)
 		fault_print(&fault, stderr);
 	buf_done(&report);

@@ -114,7 +114,10 @@ job_show_command(struct cli *cli)
 	cli_table_free(a.failures);
 	cli_table_free(a.outputs);
 	db_close(db);
-	return st == OK ? CLI_OK : cli_fail(&fault);
+	if (st == OK)
+		return CLI_OK;
+	end = cli_fail(&fault);
+	return st == NOT_FOUND ? CLI_FOUND : end;
 }
 
 /* ---- changes ---- */

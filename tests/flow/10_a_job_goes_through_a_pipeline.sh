@@ -79,7 +79,7 @@ ok 'status shows hosts, lanes and stages' says 'second' "$penstock" status
 ok 'wait for an unknown pipeline is refused' exits 2 "$penstock" wait nothing
 ok 'jobs are listed by state' says 'completed' "$penstock" jobs --state completed --limit 3
 ok 'an unknown state is refused' exits 2 "$penstock" jobs --state finished
-ok 'a job that is not there is told' exits 2 "$penstock" job show 999999999
+ok 'a job that is not there is told' exits 1 "$penstock" job show 999999999
 for c in status lanes hosts jobs verify 'migrate status' 'job show 2' check 'plugin inspect echo'; do
 	# shellcheck disable=SC2086
 	[ "$c" = check ] || ok "$c --json is JSON" sql "select '$("$penstock" $c --json 2> /dev/null | sed "s/'/''/g")'::json"
