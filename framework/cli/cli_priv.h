@@ -177,6 +177,51 @@ void cli_progress_begin(struct cli_progress *p, const struct cli *cli, const cha
 void cli_progress_step(struct cli_progress *p, int64_t done, int64_t total);
 void cli_progress_end(struct cli_progress *p);
 
+/* ---- plugin test: the lines of --input and --expect (plugin_lines.c) ---- */
+
+struct stage_job;
+struct release;
+
+struct plugin_line {
+	int64_t number;   /* in the file */
+	char *attributes; /* NUL-terminated */
+	bool has_body;
+	struct buf body;
+	uint32_t attempt, max_attempts;
+};
+struct plugin_lines {
+	struct plugin_line *line;
+	size_t n;
+};
+/* Jobs, a JSON object each line; blank lines are nothing. body_file is relative to the file's
+ * folder. The fault says file:line. */
+enum status plugin_lines_read(const char *path, struct plugin_lines *ret, struct fault *fault);
+void plugin_lines_done(struct plugin_lines *lines);
+/* What became of a job, as one line of JSON without its end. */
+void plugin_line_result(const struct stage_job *job, int64_t number, struct buf *out);
+/* Compares the results, a line each, with the file: of each of its lines the members that it has.
+ * What differs is appended to report: lines for people, or objects of JSON with commas between.
+ * *ret_n: the differences. Not OK: the file cannot be read. */
+enum status plugin_lines_compare(const char *path, const struct buf *results, size_t n, bool json,
+                                 struct buf *report, size_t *ret_n, struct fault *fault);
+
+/* ---- plugin test: the world of the lines (plugin_world.c) ---- */
+
+/* What shall go wrong. */
+struct plugin_faults {
+	int64_t alloc; /* this allocation of the plugin in each call; 0: none */
+	bool cancel, deadline, body, full;
+};
+/* "alloc:3,cancel"; NULL: nothing goes wrong. */
+enum status plugin_faults_read(const char *words, struct plugin_faults *ret, struct fault *fault);
+/* From now on host and plugin have a clock that only calls move, unless `real_clock`, and the
+ * plugin allocates through us. Once, before the calls. */
+void plugin_world_begin(struct release *release, const struct plugin_faults *faults,
+                        bool real_clock);
+void plugin_world_call_begin(void);
+/* Allocations that the plugin made since the call began. */
+int64_t plugin_world_call_end(void);
+
 /* ---- the commands ---- */
 
 #define COMMAND(name) int name##_command(struct cli *cli);

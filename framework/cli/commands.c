@@ -142,6 +142,10 @@ static const struct cli_option plugin_test_options[] = {
 	{ "body",       'b', "FILE",    "body of the input; - reads stdin" },
 	{ "options",    'o', "OPTIONS", "options of the stage, as in a pipeline: 'suffix = \"?\";'" },
 	{ "repeat",     'n', "N",       "run it so often, and print the time of a job" },
+	{ "input",      'i', "FILE",    "many inputs instead: a job a line; - reads stdin" },
+	{ "expect",     'e', "FILE",    "of --input: compare the results with these lines" },
+	{ "call",       0,   "N",       "of --input: as many jobs in one call; default 1" },
+	{ "fault",      'f', "FAULTS",  "of --input: what shall go wrong: alloc:N, cancel, deadline, body, full; with commas between" },
 	{ NULL, 0, NULL, NULL }
 };
 
@@ -252,9 +256,18 @@ const struct cli_command cli_commands[] = {
 	{ "plugin inspect", "FILE", "what a plugin says of itself, without running it",
 	  "FILE is a .so, or the name of a plugin on plugin_path.",
 	  none, 1, 1, plugin_inspect_command },
-	{ "plugin test", "FILE", "load a plugin, check that it keeps the contract, run it on one input",
+	{ "plugin test", "FILE", "load a plugin, check that it keeps the contract, run it on inputs",
 	  "Needs no database; a stage that asks for one is told that there is none.\n"
-	  "Exit code 1 when it breaks the contract.",
+	  "Exit code 1 when it breaks the contract, or when results are not as expected.\n\n"
+	  "A line of --input is a JSON object with any of attributes, body (a text) or body_base64\n"
+	  "or body_file (its path from the folder of FILE), attempt and max_attempts. A line of the\n"
+	  "result has job (its number), outcome, route, code, message, delay_ms, attributes, body or\n"
+	  "body_base64, and children, as far as there are. A line of --expect needs only the members\n"
+	  "that shall be compared. The clock of host and stage stands at the beginning of 2000 and\n"
+	  "moves a second with each call, unless the stage may answer LATER.\n\n"
+	  "Of --fault, alloc:N lets the Nth allocation that the stage makes by itself in a call give\n"
+	  "NULL; cancel says that each job was cancelled, deadline that its time is over, and both\n"
+	  "give promises up; body fetches no body; full gives no token for a promise.",
 	  plugin_test_options, 1, 1, plugin_test_command },
 	{ "plugin new", "NAME", "start a plugin from the template", "",
 	  plugin_new_options, 1, 1, plugin_new_command },

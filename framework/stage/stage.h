@@ -97,6 +97,12 @@ const struct ps_stage *release_descriptor(
 bool release_has_route(const struct release *release, const char *route);
 const char *release_default_route(const struct release *release);
 
+/* Tokens that the plugin holds: promised, and not completed, also when they were given up. */
+uint64_t release_tokens_out(struct release *release);
+/* From now on the plugin itself calls `fn` where its code calls `name` of a library. Returns how
+ * many places of it do; 0: none. For `plugin test`. */
+size_t stage_replace_import(struct release *release, const char *name, void (*fn)(void));
+
 enum status stage_thread_init(struct release *release, uint32_t worker, struct fault *fault);
 void stage_thread_fini(struct release *release, uint32_t worker);
 

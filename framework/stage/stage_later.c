@@ -170,6 +170,17 @@ later_unregister(struct release *release)
 		         "pipeline", release->pipeline, "stage", release->stage, NULL);
 }
 
+uint64_t
+release_tokens_out(struct release *release)
+{
+	uint64_t out;
+
+	lock();
+	out = release->out;
+	unlock();
+	return out;
+}
+
 /* ---- promise ---- */
 
 uint64_t

@@ -1,28 +1,38 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# check.sh - what the stage makes of some inputs. Last line: N passed, N failed.
+# check.sh - what the stage makes of some jobs. Last line: N passed, N failed.
 set -u
 cd "$(dirname "$0")" || exit 1
 passed=0 failed=0
 
-# gives TEXT OPTION...: the result has the text in it
-gives() {
-	text=$1
+# holds WHAT OPTION...: plugin test with these options is content
+holds() {
+	what=$1
 	shift
-	if out=$("${PENSTOCK:-penstock}" plugin test --json ./template.so "$@" 2>&1) && case $out in *"$text"*) true ;; *) false ;; esac; then
+	if "${PENSTOCK:-penstock}" plugin test --quiet ./template.so "$@"; then
 		passed=$((passed + 1))
 	else
 		failed=$((failed + 1))
-		echo "FAILED: plugin test $*: expected $text in: $out"
+		echo "FAILED: $what"
 	fi
 }
 
-gives '"count": 3' --attributes '{"text": "three short words"}'
-gives '"count": 17' --attributes '{"text": "three short words"}' --options 'count = "characters";'
-gives 'NO_TEXT' --attributes '{}'
-gives 'TOO_SHORT' --attributes '{"text": "few"}' --options 'least = 2;'
-gives 'DONE' --body check.sh
+# expects JOB RESULT OPTION...: the job, a line, ends so
+expects() {
+	echo "$1" > job.tmp
+	echo "$2" > expected.tmp
+	what="$1 ends $2"
+	shift 2
+	holds "$what" --input job.tmp --expect expected.tmp "$@"
+	rm -f job.tmp expected.tmp
+}
+
+holds "jobs.jsonl becomes expected.jsonl" --input jobs.jsonl --expect expected.jsonl
+holds "so it does when all come in one call" --input jobs.jsonl --expect expected.jsonl --call 100
+expects '{"body": "two words"}' '{"attributes": {"count": 9}}' --options 'count = "characters";'
+expects '{"body": "two words"}' '{"outcome": "DISCARD", "code": "TOO_SHORT"}' --options 'least = 3;'
+expects '{"body": "two words"}' '{"outcome": "RETRY", "code": "NO_BODY"}' --fault body
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
