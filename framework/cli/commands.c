@@ -256,6 +256,11 @@ const struct cli_command cli_commands[] = {
 	{ "plugin inspect", "FILE", "what a plugin says of itself, without running it",
 	  "FILE is a .so, or the name of a plugin on plugin_path.",
 	  none, 1, 1, plugin_inspect_command },
+	{ "plugin lint", "FILE...", "what plugins have in them that would hurt their host",
+	  "Reads the file and runs nothing of it: functions that it calls, symbols that it exports,\n"
+	  "libraries that it names, how it was linked. Each finding is a line that says what to do.\n"
+	  "Exit code 1 when one is an error; warnings alone are 0.",
+	  none, 1, -1, plugin_lint_command },
 	{ "plugin test", "FILE", "load a plugin, check that it keeps the contract, run it on inputs",
 	  "Needs no database; a stage that asks for one is told that there is none.\n"
 	  "Exit code 1 when it breaks the contract, or when results are not as expected.\n\n"

@@ -56,6 +56,19 @@ enum status stage_find(const char *plugin_path, const char *plugin, char **ret_p
  * root is fine). */
 enum status stage_trust(const char *path, struct fault *fault);
 
+/* What a file has in it that a plugin should not have, or lacks; found without running it. */
+struct stage_finding {
+	bool error;       /* else a warning: it works, until it does not */
+	const char *rule; /* "exit" */
+	const char *what; /* the symbol, library or text that it is about; "" */
+	const char *text; /* why it is bad */
+	const char *todo; /* what to do */
+};
+/* Calls found() for each. INVALID, NOT_FOUND...: it cannot be read, or is no shared object. */
+enum status stage_lint(const char *path,
+                       void (*found)(void *data, const struct stage_finding *finding), void *data,
+                       struct fault *fault);
+
 /* Checks a stage's options against the manifest without loading: unknown key with the nearest one,
  * wrong type, range, missing. All problems are appended to report as "file:line: text". */
 enum status stage_check(const struct stage_manifest *manifest, const struct config_stage *stage,

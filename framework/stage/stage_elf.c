@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * stage_elf.c - one section of an ELF64 file, found without trusting a byte.
+ * stage_elf.c - read an ELF64 file without trusting a byte of it.
  *
  * Every offset and size that the file names is compared with the file's own
  * size before it is used, also those of the segments: the loader would map
@@ -8,7 +8,6 @@
  */
 #include "stage/stage_priv.h"
 
-#include <elf.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -26,11 +25,6 @@
 #endif
 #define OUR_ORDER (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB)
 
-struct file {
-	const char *bytes;
-	size_t size;
-};
-
 static const char *
 machine_name(unsigned machine)
 {
@@ -47,20 +41,20 @@ machine_name(unsigned machine)
 }
 
 static bool
-within(const struct file *file, uint64_t offset, uint64_t size)
+within(const struct elf *file, uint64_t offset, uint64_t size)
 {
 	return offset <= file->size && size <= file->size - offset;
 }
 
 /* Tables in a file need not be aligned for us: entries are copied out. */
 static void
-entry(const struct file *file, uint64_t offset, void *ret, size_t size)
+entry(const struct elf *file, uint64_t offset, void *ret, size_t size)
 {
 	memcpy(ret, file->bytes + offset, size);
 }
 
 static enum status
-check_ident(const struct file *file, Elf64_Ehdr *ret, struct fault *fault)
+check_ident(const struct elf *file, Elf64_Ehdr *ret, struct fault *fault)
 {
 	if (file->size < SELFMAG || memcmp(file->bytes, ELFMAG, SELFMAG) != 0)
 		return fault_set(fault, INVALID, "not a shared object (no ELF file)");
@@ -84,7 +78,7 @@ check_ident(const struct file *file, Elf64_Ehdr *ret, struct fault *fault)
 }
 
 static enum status
-check_segments(const struct file *file, const Elf64_Ehdr *head, struct fault *fault)
+check_segments(const struct elf *file, const Elf64_Ehdr *head, struct fault *fault)
 {
 	uint64_t table = (uint64_t)head->e_phnum * sizeof(Elf64_Phdr);
 
@@ -109,7 +103,7 @@ check_segments(const struct file *file, const Elf64_Ehdr *head, struct fault *fa
 }
 
 static enum status
-check_sections(const struct file *file, const Elf64_Ehdr *head, struct fault *fault)
+check_sections(const struct elf *file, const Elf64_Ehdr *head, struct fault *fault)
 {
 	uint64_t table = (uint64_t)head->e_shnum * sizeof(Elf64_Shdr);
 
@@ -129,41 +123,81 @@ check_sections(const struct file *file, const Elf64_Ehdr *head, struct fault *fa
 	return OK;
 }
 
-static bool
-named(const struct file *file, const Elf64_Shdr *names, uint32_t at, const char *name)
+enum status
+stage_elf_open(const void *bytes, size_t size, struct elf *ret, struct fault *fault)
 {
-	size_t len = strlen(name) + 1;
+	enum status st;
 
-	return at < names->sh_size && len <= names->sh_size - at &&
-	       memcmp(file->bytes + names->sh_offset + at, name, len) == 0;
+	*ret = (struct elf){ .bytes = bytes, .size = size };
+	st = check_ident(ret, &ret->head, fault);
+	if (st == OK)
+		st = check_segments(ret, &ret->head, fault);
+	if (st == OK)
+		st = check_sections(ret, &ret->head, fault);
+	return st;
+}
+
+void
+stage_elf_segment(const struct elf *file, unsigned i, Elf64_Phdr *ret)
+{
+	entry(file, file->head.e_phoff + i * sizeof *ret, ret, sizeof *ret);
+}
+
+bool
+stage_elf_section_at(const struct elf *file, unsigned i, Elf64_Shdr *ret)
+{
+	if (i >= file->head.e_shnum)
+		return false;
+	entry(file, file->head.e_shoff + i * sizeof *ret, ret, sizeof *ret);
+	return ret->sh_type != SHT_NOBITS && within(file, ret->sh_offset, ret->sh_size);
+}
+
+const char *
+stage_elf_text(const struct elf *file, const Elf64_Shdr *texts, uint64_t at)
+{
+	const char *text = file->bytes + texts->sh_offset;
+
+	if (at >= texts->sh_size || !memchr(text + at, '\0', texts->sh_size - at))
+		return "";
+	return text + at;
+}
+
+size_t
+stage_elf_entries(const struct elf *file, unsigned type, size_t size, Elf64_Shdr *ret,
+                  Elf64_Shdr *ret_texts)
+{
+	for (unsigned i = 0; i < file->head.e_shnum; i++)
+		if (stage_elf_section_at(file, i, ret) && ret->sh_type == type &&
+		    stage_elf_section_at(file, ret->sh_link, ret_texts))
+			return ret->sh_size / size;
+	return 0;
+}
+
+void
+stage_elf_entry(const struct elf *file, const Elf64_Shdr *section, size_t i, void *ret, size_t size)
+{
+	entry(file, section->sh_offset + i * size, ret, size);
 }
 
 enum status
 stage_elf_section(const void *bytes, size_t size, const char *name, const char **ret,
                   size_t *ret_size, struct fault *fault)
 {
-	struct file file = { bytes, size };
-	Elf64_Ehdr head;
+	struct elf file;
 	Elf64_Shdr names, section;
-	enum status st;
+	enum status st = stage_elf_open(bytes, size, &file, fault);
 
-	st = check_ident(&file, &head, fault);
-	if (st == OK)
-		st = check_segments(&file, &head, fault);
-	if (st == OK)
-		st = check_sections(&file, &head, fault);
 	if (st != OK)
 		return st;
-	entry(&file, head.e_shoff + head.e_shstrndx * sizeof names, &names, sizeof names);
-	if (!within(&file, names.sh_offset, names.sh_size))
+	if (!stage_elf_section_at(&file, file.head.e_shstrndx, &names))
 		return fault_set(fault, INVALID,
 		                 "truncated: its section names are not in the file");
-	for (unsigned i = 0; i < head.e_shnum; i++) {
-		entry(&file, head.e_shoff + i * sizeof section, &section, sizeof section);
-		if (!named(&file, &names, section.sh_name, name))
+	for (unsigned i = 0; i < file.head.e_shnum; i++) {
+		bool there = stage_elf_section_at(&file, i, &section);
+
+		if (strcmp(stage_elf_text(&file, &names, section.sh_name), name) != 0)
 			continue;
-		if (section.sh_type == SHT_NOBITS ||
-		    !within(&file, section.sh_offset, section.sh_size))
+		if (!there)
 			return fault_set(fault, INVALID, "truncated: section %s is not in the file",
 			                 name);
 		*ret = file.bytes + section.sh_offset;

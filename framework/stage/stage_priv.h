@@ -7,6 +7,7 @@
 
 #include "stage/stage.h"
 
+#include <elf.h>
 #include <pthread.h>
 
 #define STAGE_COUNTERS 16u       /* most a plugin may declare */
@@ -19,7 +20,26 @@
 
 /* ---- the file ---- */
 
-/* The section's bytes inside of `file`; every offset is checked. stage_elf.c */
+/* An ELF file of this machine in memory, whose header, segments and table of sections are known to
+ * lie inside. stage_elf.c, here and below */
+struct elf {
+	const char *bytes;
+	size_t size;
+	Elf64_Ehdr head;
+};
+enum status stage_elf_open(const void *bytes, size_t size, struct elf *ret, struct fault *fault);
+void stage_elf_segment(const struct elf *file, unsigned i, Elf64_Phdr *ret); /* i < e_phnum */
+/* False: there is none, or its content is not in the file. *ret is filled while i < e_shnum. */
+bool stage_elf_section_at(const struct elf *file, unsigned i, Elf64_Shdr *ret);
+/* The text at an offset of a section that is in the file; "" when it does not end there. */
+const char *stage_elf_text(const struct elf *file, const Elf64_Shdr *texts, uint64_t at);
+/* The first section of that type and the texts that it is linked with; returns how many entries of
+ * that size it has, 0 also when there is none. */
+size_t stage_elf_entries(const struct elf *file, unsigned type, size_t size, Elf64_Shdr *ret,
+                         Elf64_Shdr *ret_texts);
+void stage_elf_entry(const struct elf *file, const Elf64_Shdr *section, size_t i, void *ret,
+                     size_t size);
+/* The section's bytes inside of `file`; every offset is checked. */
 enum status stage_elf_section(const void *file, size_t size, const char *name, const char **ret,
                               size_t *ret_size, struct fault *fault);
 /* From the bytes of a file. stage_manifest.c */

@@ -118,3 +118,16 @@ echo '{"attributes": {"crash": "segv"}}' > crash
 ok 'a stage that crashes is told' says 'it crashed: signal' exits 1 try "$stages/crash.so" --input crash
 echo '{"attributes": {"crash": "exit"}}' > crash
 ok 'and one that ends its process as well' says 'it ended its process' exits 1 try "$stages/crash.so" --input crash
+
+# ---- lint ----
+
+lint() { "$penstock" plugin lint "$@"; }
+case $build in
+*/asan | */tsan) ;;
+*) ok 'the plugins of the house are clean' says ': nothing found' exits 0 lint "$build"/plugins/*.so ;;
+esac
+ok 'an error is a line that says what to do' says "zoo_lint_fork.so: error: fork: fork copies a host of many threads, with its connections and locks; use posix_spawn(), or a thread" \
+	exits 1 lint "$stages/zoo_lint_fork.so"
+ok 'a warning is none to fail for' says 'warning: lazy' exits 0 lint "$stages/zoo_lint_lazy.so"
+ok 'as JSON' says '"rule":"fork"' exits 1 bash -c "'$penstock' plugin lint --json '$stages/zoo_lint_fork.so' | tr -d ' \n'; exit \${PIPESTATUS[0]}"
+ok 'what is no plugin is refused' says 'not a shared object' exits 2 lint "$work/jobs.jsonl"

@@ -18,8 +18,10 @@ PS__MANIFEST(zoo_manifest, "{\"abi\":[1,0],\"name\":\"../zoo\",\"version\":\"1\"
 
 #include <string.h>
 
+#ifndef ZOO_LINT /* what lint finds has nothing else about it */
 #undef PS_ENTRY
 #define PS_ENTRY sound_stage
+#endif
 
 #ifdef ZOO_manifest_major
 #undef PS_ABI_MAJOR
@@ -40,6 +42,52 @@ PS_OPTIONS(zoo, PS_INT(size, 3, 0, 0, "an option"))
 
 #ifdef ZOO_undefined_symbol
 void zoo_nowhere(void);
+#endif
+
+/* Written here, so that no header brings more than is meant. */
+#if defined ZOO_lint_exit
+_Noreturn void _exit(int code);
+#elif defined ZOO_lint_fork
+int fork(void);
+#elif defined ZOO_lint_shell
+int system(const char *command);
+#elif defined ZOO_lint_signal
+int sigaction(int number, const void *action, void *old);
+#elif defined ZOO_lint_setlocale
+char *setlocale(int category, const char *name);
+#elif defined ZOO_lint_chdir
+int chdir(const char *path);
+#elif defined ZOO_lint_umask
+unsigned umask(unsigned mask);
+#elif defined ZOO_lint_dlopen
+void *dlopen(const char *path, int how);
+#elif defined ZOO_lint_thread_key
+int pthread_key_create(unsigned *key, void (*destructor)(void *));
+#elif defined ZOO_lint_malloc
+__attribute__((visibility("default"))) void *
+malloc(size_t size)
+{
+	return (void *)(uintptr_t)(size * 0);
+}
+#elif defined ZOO_lint_host_symbol
+void ps_nowhere(void);
+#elif defined ZOO_lint_exports
+__attribute__((visibility("default"))) int zoo_for_all = 1;
+#elif defined ZOO_lint_unique
+__asm__(".pushsection .data\n"
+        ".globl zoo_only_one\n"
+        ".type zoo_only_one, @gnu_unique_object\n"
+        ".size zoo_only_one, 4\n"
+        "zoo_only_one: .long 1\n"
+        ".popsection");
+#elif defined ZOO_lint_static_tls
+static __thread int zoo_of_thread __attribute__((tls_model("initial-exec")));
+#elif defined ZOO_lint_textrel
+__asm__(".pushsection .text\n"
+        ".globl zoo_address\n"
+        ".hidden zoo_address\n"
+        "zoo_address: .quad zoo_address\n"
+        ".popsection");
 #endif
 
 #ifdef ZOO_open_fails
@@ -89,6 +137,29 @@ zoo(struct ps_call *call, const struct ps_message *in, struct ps_message *out)
 #elif defined ZOO_later_then_retry
 	if (ps_later(call, job, &copy) != 0)
 		return ps_retry(call, job, -1, "CHANGED_ITS_MIND", NULL);
+#elif defined ZOO_lint_exit
+	_exit(1);
+#elif defined ZOO_lint_fork
+	return fork() ? PS_DONE : PS_FAIL;
+#elif defined ZOO_lint_shell
+	return system("true") ? PS_DONE : PS_FAIL;
+#elif defined ZOO_lint_signal
+	return sigaction(15, NULL, NULL) ? PS_DONE : PS_FAIL;
+#elif defined ZOO_lint_setlocale
+	return setlocale(0, "de_DE") ? PS_DONE : PS_FAIL;
+#elif defined ZOO_lint_chdir
+	return chdir("/") ? PS_DONE : PS_FAIL;
+#elif defined ZOO_lint_umask
+	return umask(0) ? PS_DONE : PS_FAIL;
+#elif defined ZOO_lint_dlopen
+	return dlopen("libm.so.6", 2) ? PS_DONE : PS_FAIL;
+#elif defined ZOO_lint_thread_key
+	return pthread_key_create(&(unsigned){ 0 }, NULL) ? PS_DONE : PS_FAIL;
+#elif defined ZOO_lint_host_symbol
+	ps_nowhere();
+#elif defined ZOO_lint_static_tls
+	zoo_of_thread += (int)job->attempt;
+	return zoo_of_thread > 3 ? PS_DONE : PS_FAIL;
 #endif
 	return PS_DONE;
 }
@@ -103,7 +174,7 @@ PS_STAGE_EACH(zoo, "1.0.0", "Misbehaves", PS_TRANSACTIONAL, PS_MAY_LATER(4))
 PS_STAGE_EACH(zoo, "1.0.0", "Misbehaves")
 #endif
 
-#ifndef ZOO_no_entry
+#if !defined ZOO_no_entry && !defined ZOO_LINT
 __attribute__((visibility("default"))) const struct ps_stage *penstock_stage_v1(void);
 
 const struct ps_stage *

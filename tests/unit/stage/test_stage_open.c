@@ -82,9 +82,11 @@ each_misbehaving_plugin_is_refused_with_its_own_words(void **state)
 	} zoo[] = {
 #define ZOO_REFUSED(name, text) { STAGE_FILE("zoo_" #name), text },
 #define ZOO_RUNS(name, code)
+#define ZOO_LINT(name, rule, error, what)
 #include "support/zoo/zoo.def"
 #undef ZOO_REFUSED
 #undef ZOO_RUNS
+#undef ZOO_LINT
 	};
 
 	(void)state;
@@ -109,10 +111,12 @@ jobs_of_a_misbehaving_plugin_retry_with_a_code(void **state)
 		const char *path, *code;
 	} zoo[] = {
 #define ZOO_REFUSED(name, text)
+#define ZOO_LINT(name, rule, error, what)
 #define ZOO_RUNS(name, code) { STAGE_FILE("zoo_" #name), code },
 #include "support/zoo/zoo.def"
 #undef ZOO_REFUSED
 #undef ZOO_RUNS
+#undef ZOO_LINT
 	};
 
 	(void)state;
