@@ -114,7 +114,7 @@ ok 'what does not go together' says '--body does not go with --input' exits 2 tr
 ok 'what needs lines' says '--fault needs --input' exits 2 try "$stages/noop.so" --fault body
 printf '{"oucome": \n' > broken
 ok 'a broken expectation' says 'broken:1: ' exits 2 try "$stages/noop.so" --input three --expect broken
-echo '{"attributes": {"crash": "segv"}}' > crash
+echo '{"attributes": {"crash": "kill"}}' > crash
 ok 'a stage that crashes is told' says 'it crashed: signal' exits 1 try "$stages/crash.so" --input crash
 echo '{"attributes": {"crash": "exit"}}' > crash
 ok 'and one that ends its process as well' says 'it ended its process' exits 1 try "$stages/crash.so" --input crash
