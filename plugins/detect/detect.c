@@ -164,7 +164,7 @@ mime_of(magic_t magic, const char *bytes, size_t len)
 }
 
 static void
-set_attributes(struct ps_call *call, struct ps_job *job, const struct document *d)
+set_attributes(struct ps_call *call, struct ps_job *job, const struct document *d, const char *mime)
 {
 	char at[32];
 	struct tm tm;
@@ -175,7 +175,7 @@ set_attributes(struct ps_call *call, struct ps_job *job, const struct document *
 	ps_set_string(call, job->out, "name", name_of(d->path));
 	ps_set_int(call, job->out, "size", (int64_t)d->len);
 	ps_set_string(call, job->out, "mtime", at);
-	ps_set_string(call, job->out, "mime", mime_of(call->thread, d->bytes, d->len));
+	ps_set_string(call, job->out, "mime", mime);
 	ps_set_string(call, job->out, "sha256", d->sum_hex);
 	ps_set_body(call, job->out, d->bytes, d->len);
 	ps_count(call, detect_bytes, (double)d->len);
@@ -203,6 +203,15 @@ read_one(struct ps_call *call, struct ps_job *job, struct document *d)
 }
 
 static void
+give(struct ps_call *call, struct ps_job *job, const struct document *d)
+{
+	const char *mime = mime_of(call->thread, d->bytes, d->len);
+
+	set_attributes(call, job, d, mime);
+	ps_done(call, job, strcmp(mime, "application/pdf") == 0 ? "pdf" : NULL);
+}
+
+static void
 finish(struct ps_call *call, struct ps_job *job, const struct document *d, enum known known)
 {
 	switch (known) {
@@ -212,7 +221,7 @@ finish(struct ps_call *call, struct ps_job *job, const struct document *d, enum 
 	case KNOWN_DUPLICATE:
 		ps_discard(call, job, "DUPLICATE", "the same bytes are stored under another path");
 		break;
-	default: set_attributes(call, job, d); ps_done(call, job, NULL);
+	default: give(call, job, d);
 	}
 }
 
@@ -268,4 +277,4 @@ detect_process(void *instance, void *thread, struct ps_call *call)
 PS_STAGE(detect, "1.0.0", "Reads a file below the allowed folders, finds its type, ends duplicates",
          PS_READS_DB, PS_OPEN(detect_open), PS_CLOSE(detect_close),
          PS_THREAD_INIT(detect_thread_init), PS_THREAD_FINI(detect_thread_fini), PS_MAX_CALL(64),
-         PS_WITH_COUNTERS(detect))
+         PS_ROUTES("done,pdf"), PS_WITH_COUNTERS(detect))

@@ -179,6 +179,20 @@ the_type_is_told_by_content(void **state)
 }
 
 static void
+a_pdf_takes_a_route_of_its_own(void **state)
+{
+	(void)state;
+	put("in/a.pdf", "%PDF-1.4\n");
+	read_as(at("in/a.pdf"), "%PDF-1.4\n");
+	attribute_is("mime", "\"application/pdf\"");
+	assert_non_null(job->ps.route);
+	assert_string_equal(job->ps.route, "pdf");
+	put("in/a.txt", "text");
+	read_as(at("in/a.txt"), "text");
+	assert_null(job->ps.route);
+}
+
+static void
 links_inside_the_root_are_followed_to_the_true_path(void **state)
 {
 	char *quoted = mem_printf("\"%s\"", at("in/a"));
@@ -452,6 +466,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_document_comes_with_its_bytes_type_and_checksum),
 		T(the_type_is_told_by_content),
+		T(a_pdf_takes_a_route_of_its_own),
 		T(links_inside_the_root_are_followed_to_the_true_path),
 		T(a_path_that_leads_to_no_file_is_refused),
 		T(a_fifo_or_a_device_does_not_keep_the_worker),
