@@ -93,7 +93,11 @@ CORE_SRCS    := $(sort $(filter-out framework/cli/main.c $(OTHER_ALLOCATOR),\
                 $(wildcard framework/*/*.c)))
 MAIN_SRC     := $(wildcard framework/cli/main.c)
 SQL_FILES    := $(sort $(wildcard framework/sql/*.sql framework/sql/api/*.sql migrations/*.sql))
-PLUGINS      := $(sort $(filter-out template,$(patsubst plugins/%/plugin.mk,%,\
+# of the plugins that name a library in NAME_WANTS, those that it is not installed for
+WITHOUT      := $(shell for f in plugins/*/plugin.mk; do \
+                want=$$(sed -n 's/^[a-z0-9_]*_WANTS *:= *//p' $$f); \
+                [ -z "$$want" ] || pkg-config --exists $$want || basename $$(dirname $$f); done)
+PLUGINS      := $(sort $(filter-out template $(WITHOUT),$(patsubst plugins/%/plugin.mk,%,\
                 $(wildcard plugins/*/plugin.mk))))
 SUPPORT_SRCS := $(sort $(wildcard tests/support/*.c))
 STAGE_SRCS   := $(sort $(wildcard tests/support/stages/*.c tests/support/stages/*.cc))
@@ -291,6 +295,7 @@ $(OUT)/penstock: $(MAIN_OBJ) $(LIB)
 #   NAME_PKGS       pkg-config names          NAME_LIBS       further -l flags
 #   NAME_CFLAGS     further compiler flags    NAME_SRCS       default: NAME.c or NAME.cc
 #   NAME_TEST_SRCS  default: test_NAME.c      NAME_TEST_PKGS  for the test only
+#   NAME_WANTS      pkg-config names without which the plugin is left out
 # A test is linked with the library of the host, cmocka and the libraries of its plugin, not with
 # the plugin itself: it loads build/plugins/NAME.so as the host does, or names sources to test.
 
