@@ -19,6 +19,7 @@ const struct cli_kind_of_value cli_kinds[] = {
 	{ "SETTING=VALUE", CLI_SETTINGS,  NULL },
 	{ "STATE",         CLI_WORDS,     "ready running deferred waiting dead completed discarded cancelled" },
 	{ "SHELL",         CLI_WORDS,     "bash zsh fish" },
+	{ "COLUMN",        CLI_WORDS,     "order rate inside queue p99 cpu errors" },
 	{ "RULE",          CLI_WORDS,     "skip one all" },
 	{ NULL, CLI_WORDS, NULL }
 };
@@ -132,6 +133,13 @@ static const struct cli_option wait_options[] = {
 	{ NULL, 0, NULL, NULL }
 };
 
+static const struct cli_option top_options[] = {
+	{ "once",  '1', NULL,       "print one frame as text, and end" },
+	{ "every", 'e', "DURATION", "between two frames; default 1s" },
+	{ "sort",  0,   "COLUMN",   "largest first; default as configured" },
+	{ NULL, 0, NULL, NULL }
+};
+
 static const struct cli_option profile_options[] = {
 	{ "for", 'f', "DURATION", "how long to look; default 30s" },
 	{ NULL, 0, NULL, NULL }
@@ -241,6 +249,11 @@ const struct cli_command cli_commands[] = {
 	{ "verify", "", "check the queue's invariants: no job lost, none twice",
 	  "May run at any time; reads all jobs. Exit code 1 when something is broken.",
 	  none, 0, 0, verify_command },
+	{ "top", "[PIPELINE]", "what is happening now: stages, their rate, queue, times and errors, on a full screen",
+	  "Reads the counters of this machine's host, which costs it nothing, and the depths of lanes\n"
+	  "once a second. The keys are shown at the bottom; h explains the columns. With --json one\n"
+	  "line. Goes on without the database, and shows the last values of a host that has ended.",
+	  top_options, 0, 1, top_command },
 	{ "profile", "PIPELINE", "which stage and resource hold a pipeline back, and what a change would buy",
 	  "Watches a pipeline under load on this machine's host, by its counters, the database's\n"
 	  "lanes and sessions, and /proc; then says which of worker threads, cores, database and\n"
