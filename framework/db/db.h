@@ -34,6 +34,7 @@ struct db_options {
 	const char *application; /* application_name */
 	bool read_only;     /* default_transaction_read_only; pooled: only by db_begin_read() */
 	bool pooled;        /* see "Note on poolers" */
+	bool patient;       /* db_open() gives an unconnected one instead of AWAY */
 	int64_t connect_ns; /* most time for one attempt; 0: 10 s */
 };
 

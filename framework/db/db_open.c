@@ -58,6 +58,22 @@ given(const PQconninfoOption *parsed, const char *keyword)
 	return NULL;
 }
 
+/* A session that is read-only by its own options makes every server look like a standby to who asks
+ * for read-write: such a one asks for a primary. */
+static const char *
+which_server(const struct db *db, const PQconninfoOption *parsed)
+{
+	const char *said = given(parsed, "target_session_attrs");
+
+	if (!said)
+		said = getenv("PGTARGETSESSIONATTRS");
+	if (!said)
+		said = "read-write";
+	return db->options.read_only && !db->options.pooled && strcmp(said, "read-write") == 0
+	           ? "primary"
+	           : said;
+}
+
 /* The caller frees *ret_options after connecting. */
 static void
 fill_keywords(const struct db *db, const PQconninfoOption *parsed, struct keywords *k,
@@ -66,7 +82,8 @@ fill_keywords(const struct db *db, const PQconninfoOption *parsed, struct keywor
 	const char *options = given(parsed, "options");
 
 	for (const PQconninfoOption *o = parsed; o->keyword; o++)
-		if (o->val && strcmp(o->keyword, "options") != 0)
+		if (o->val && strcmp(o->keyword, "options") != 0 &&
+		    strcmp(o->keyword, "target_session_attrs") != 0)
 			add(k, o->keyword, o->val);
 	if (!options)
 		options = getenv("PGOPTIONS");
@@ -87,10 +104,7 @@ fill_keywords(const struct db *db, const PQconninfoOption *parsed, struct keywor
 		snprintf(timeout, 16, "%d", (int)((db->options.connect_ns + SEC - 1) / SEC));
 		add(k, "connect_timeout", timeout);
 	}
-	/* default_transaction_read_only makes every server look like a standby */
-	if (!db->options.read_only && !given(parsed, "target_session_attrs") &&
-	    !getenv("PGTARGETSESSIONATTRS"))
-		add(k, "target_session_attrs", "read-write");
+	add(k, "target_session_attrs", which_server(db, parsed));
 }
 
 static void
@@ -183,7 +197,7 @@ db_open(const struct db_options *options, struct db **ret_db, struct fault *faul
 	db->sever_fd = db->null_fd < 0 ? -1 : fcntl(db->null_fd, F_DUPFD_CLOEXEC, 0);
 	st = db->sever_fd < 0 ? fault_errno(fault, errno, "cannot open /dev/null")
 	                      : connect_once(db, fault);
-	if (st != OK) {
+	if (st != OK && !(st == AWAY && options->patient)) {
 		db_close(db);
 		return st;
 	}

@@ -318,6 +318,8 @@ recover(struct janitor *j)
 	j->n_watches = 0; /* what was seen before the outage says nothing about anybody */
 	j->at[DUTY_BEAT] = 0;
 	j->bell = false;
+	atomic_fetch_add(&j->pool->epoch, 1);
+	pool_wake(j->pool, j->pool->n_workers);
 	log_line(LOG_INFO, "the janitor has the database again", NULL);
 	return true;
 }

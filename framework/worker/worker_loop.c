@@ -29,12 +29,17 @@ lend_read_connection(void *data)
 	};
 	enum status st = OK;
 
+	uint64_t epoch = atomic_load(&w->pool->epoch);
+
 	if (!w->db_read)
 		st = db_open(&options, &w->db_read, &fault);
-	else if (!db_alive(w->db_read) || db_transaction_state(w->db_read) == DB_LOST)
+	else if (!db_alive(w->db_read) || db_transaction_state(w->db_read) == DB_LOST ||
+	         w->read_epoch != epoch)
 		st = db_reconnect(w->db_read, &fault);
 	else if (db_transaction_state(w->db_read) != DB_IDLE)
 		st = db_rollback(w->db_read, &fault);
+	if (st == OK)
+		w->read_epoch = epoch;
 	if (st == OK && options.pooled) /* the session itself cannot be made read-only */
 		st = db_begin_read(w->db_read, &fault);
 	if (st == OK)
@@ -85,6 +90,7 @@ open_worker(struct worker *w, struct fault *fault)
 	const struct settings *set = &w->pool->config->set;
 	struct db_options options = { .conninfo = set->database,
 		                      .application = "penstock worker",
+		                      .patient = true, /* too many connections: others work */
 		                      .pooled = settings_pooled(set) };
 	enum status st = OK;
 
@@ -229,7 +235,10 @@ rest(struct worker *w)
 	const struct settings *set = &w->pool->config->set;
 	struct fault fault = { 0 };
 	bool any = false;
-	enum status st = pool_scan(w->pool, w->db, w->arena[1], &any, &fault);
+	enum status st = AWAY;
+
+	if (w->epoch == atomic_load(&w->pool->epoch))
+		st = pool_scan(w->pool, w->db, w->arena[1], &any, &fault);
 
 	arena_reset(w->arena[1]);
 	if (st == AWAY || st == UNKNOWN) {

@@ -62,7 +62,8 @@ struct worker {
 	pthread_t thread;
 	bool started;
 	struct db *db;
-	struct db *db_read; /* opened when a stage first asks */
+	struct db *db_read;         /* opened when a stage first asks */
+	uint64_t epoch, read_epoch; /* the pool's, when each of them was connected */
 	struct arena
 	    *arena[2]; /* the lease at hand lives in [0]; the next one is claimed into [1] */
 	struct counter_slot **slots; /* one for each lane of the pool */
@@ -102,6 +103,9 @@ struct pool {
 	uint32_t n_workers;
 	_Atomic int64_t host;        /* id of this boot; 0: not registered now */
 	_Atomic int64_t valid_until; /* mono: the last confirmed beat was sent L before */
+	_Atomic uint64_t epoch;      /* grows when the janitor had to connect anew: after a
+	                              * failover that may be another server, and an old one may
+	                              * live on and answer whoever only reads */
 	_Atomic bool stopping;
 	_Atomic uint32_t n_sleeping;
 	pthread_mutex_t lock;

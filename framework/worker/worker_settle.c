@@ -12,6 +12,7 @@
 
 #define RECONNECT_LEAST (50 * MSEC)
 #define RECONNECT_MOST (5 * SEC)
+#define RECONNECT_TOLD SEC /* a pause of so much is no passing moment any more */
 
 /* One more settlement in a row than a passing trouble (deadlock, full disk) deserves. */
 #define SETTLE_TRIES 3
@@ -29,13 +30,18 @@ settle_reconnect(struct worker *w)
 {
 	int64_t pause = RECONNECT_LEAST;
 	struct fault fault = { 0 };
+	bool told = false;
 
 	pool_state(w, WORKER_AWAY);
 	while (!atomic_load(&w->pool->stopping)) {
+		w->epoch = atomic_load(&w->pool->epoch);
 		if (db_reconnect(w->db, &fault) == OK) {
 			pool_count(w, HOST_reconnects, 1);
 			return true;
 		}
+		if (pause >= RECONNECT_TOLD && !told)
+			log_fault(LOG_WARNING, "a worker waits for the database", &fault);
+		told = pause >= RECONNECT_TOLD;
 		pool_sleep(w->pool, w, pause);
 		pause = pause * 2 > RECONNECT_MOST ? RECONNECT_MOST : pause * 2;
 	}

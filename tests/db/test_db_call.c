@@ -157,6 +157,39 @@ a_session_of_the_server_is_told_from_a_changing_one(void **state)
 	assert_int_equal(cluster_int(f.db, "SELECT count(*) FROM pg_prepared_statements"), 1);
 }
 
+/* The words of an operator with two servers. */
+static void
+a_read_only_session_finds_the_server_that_can_be_written(void **state)
+{
+	char conninfo[512];
+	const struct db_options options = { .conninfo = conninfo, .read_only = true };
+	struct fault fault = { 0 };
+	struct db *db;
+
+	(void)state;
+	snprintf(conninfo, sizeof conninfo, "%s host=/nowhere,%s target_session_attrs=read-write",
+	         f.conninfo, PQhost(db_conn(f.db)));
+	if (db_open(&options, &db, &fault) != OK)
+		fail_msg("%s", fault.text);
+	assert_string_equal(cluster_text(db, "SHOW transaction_read_only"), "on");
+	db_close(db);
+}
+
+static void
+a_patient_session_comes_unconnected(void **state)
+{
+	const struct db_options options = { .conninfo = "host=/nonexistent", .patient = true };
+	struct fault fault = { 0 };
+	struct db *db;
+
+	(void)state;
+	assert_int_equal(db_open(&options, &db, &fault), OK);
+	assert_false(db_alive(db));
+	assert_int_equal(db_call(db, one, NULL, NULL, &fault), AWAY);
+	assert_int_equal(db_reconnect(db, &fault), AWAY);
+	db_close(db);
+}
+
 static void
 a_bad_connection_string_is_invalid_and_its_password_is_not_told(void **state)
 {
@@ -925,6 +958,8 @@ main(void)
 		T(a_read_only_session_cannot_write),
 		T(a_pooled_session_leaves_nothing_behind),
 		T(a_session_of_the_server_is_told_from_a_changing_one),
+		T(a_read_only_session_finds_the_server_that_can_be_written),
+		T(a_patient_session_comes_unconnected),
 		T(a_bad_connection_string_is_invalid_and_its_password_is_not_told),
 		T(no_server_is_away),
 		T(a_statement_is_prepared_once_and_its_binary_result_is_read),

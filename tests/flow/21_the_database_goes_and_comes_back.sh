@@ -48,3 +48,17 @@ ok 'the late host noticed' wait_for 20 refused
 ok 'and works again under a new name' wait_for 20 listed one
 is 'no innocent job failed' 0 "$(sql 'select count(*) from penstock.failure')"
 ok 'the queue is in order' "$penstock" verify
+
+# ---- fewer connections than a host wants
+
+sql 'create role few login in role penstock_host connection limit 2'
+PENSTOCK_DATABASE=${PENSTOCK_DATABASE/user=penstock/user=few} start_host few --workers 3
+stop_host "${hosts[0]}"
+stop_host "${hosts[0]}"
+connected() { sql_is "select count(*) from pg_stat_activity where usename = 'few' and application_name = 'penstock worker'" "$1"; }
+enqueue_n ledger 100
+ok 'a host works with the connections that it gets' "$penstock" wait ledger --timeout 60s
+ok 'which are less than it wants' connected 1
+ok 'and says so' wait_for 30 grep -q 'a worker waits for the database.*too many connections' "$work/few.log"
+sql 'alter role few connection limit -1'
+ok 'it takes the others when they are there' wait_for 30 connected 3

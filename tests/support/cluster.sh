@@ -8,6 +8,8 @@
 #   cluster.sh psql DIR [ARG...]          psql on it, stopping at the first error
 #   cluster.sh restart DIR [MODE]         stop (fast, immediate) and start
 #   cluster.sh kill9 DIR                  SIGKILL every process of it; restart brings it back
+#   cluster.sh standby DIR OF             a standby of the cluster OF, by streaming; prints its DSN
+#   cluster.sh promote DIR                a standby becomes a primary
 #   cluster.sh stop DIR                   stop it and remove the folder
 #   cluster.sh bin                        where the programs of PostgreSQL are
 #
@@ -73,7 +75,8 @@ processes() {
 	done
 }
 
-start() {
+# The folder of a new cluster
+make_folder() {
 	if ours; then die "$dir: there is a cluster already"; fi
 	if [ -e "$dir" ] && [ -n "$(ls -A "$dir")" ]; then die "$dir: not empty"; fi
 	# a socket's path has at most 107 bytes
@@ -86,6 +89,10 @@ start() {
 		chown -R postgres "$dir" || die "the server cannot run as root and there is no user postgres"
 		runuser -u postgres -- test -w "$dir" || die "$dir: user postgres cannot get there"
 	fi
+}
+
+start() {
+	make_folder
 	(cd / && as_server "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 \
 		--locale=C.UTF-8 --no-sync > "$dir/initdb.log" 2>&1) ||
 		{ cat "$dir/initdb.log" >&2; die "initdb failed"; }
@@ -103,6 +110,10 @@ start() {
 		END
 		for line in "$@"; do printf '%s\n' "$line"; done
 	} | as_server tee -a "$dir/data/postgresql.conf" > /dev/null
+	serve
+}
+
+serve() {
 	server start || die "the server did not start"
 	if [ -n "${CLUSTER_OWNER:-}" ]; then
 		# exec: a redirected function would keep the caller's stdout open beside
@@ -116,6 +127,16 @@ watch_owner() {
 	cd /
 	while [ -d "/proc/$CLUSTER_OWNER" ] && ours; do sleep 1; done
 	if ours; then stop; fi
+}
+
+standby() {
+	case $1 in /*) of=${1%/} ;; *) of=$PWD/${1%/} ;; esac
+	make_folder
+	(cd / && as_server "$bin/pg_basebackup" -D "$dir/data" -X stream -R --checkpoint=fast --no-sync \
+		-d "host=$of/socket port=5432 user=postgres" > "$dir/basebackup.log" 2>&1) ||
+		{ cat "$dir/basebackup.log" >&2; die "pg_basebackup failed"; }
+	echo "unix_socket_directories = '$dir/socket'" | as_server tee -a "$dir/data/postgresql.conf" > /dev/null
+	serve
 }
 
 kill9() {
@@ -173,7 +194,8 @@ shift
 case $command in
 start) start "$@" ;;
 stop) stop ;;
-dsn | psql | restart | kill9)
+standby) standby "${1:?whose standby?}" ;;
+dsn | psql | restart | kill9 | promote)
 	ours || die "$dir: no cluster here"
 	bin=$(find_bin)
 	case $command in
@@ -186,6 +208,7 @@ dsn | psql | restart | kill9)
 		;;
 	restart) restart "${1:-fast}" ;;
 	kill9) kill9 ;;
+	promote) server promote ;;
 	esac
 	;;
 *) usage ;;
