@@ -214,6 +214,10 @@ flow: all stages ## the binary as a user runs it
 prove-versions: all stages db-build ## as check-versions, and write docs/proof/versions.md
 	@PROVE=docs/proof/versions.md PENSTOCK_BUILD=$(OUT) scripts/check-versions $(VERSIONS)
 
+.PHONY: check-model
+check-model: ## the protocol of the lease as a model in Spin, and its mutants
+	@PENSTOCK_BUILD=$(OUT) tests/model/run
+
 .PHONY: prove-%
 prove-%: all tests-build ## every test of one stem: make prove-queue_claim
 	@PENSTOCK_BUILD=$(OUT) scripts/prove '$*'
