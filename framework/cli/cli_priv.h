@@ -177,6 +177,12 @@ void cli_progress_begin(struct cli_progress *p, const struct cli *cli, const cha
 void cli_progress_step(struct cli_progress *p, int64_t done, int64_t total);
 void cli_progress_end(struct cli_progress *p);
 
+struct stage_manifest;
+/* A configuration whose one pipeline has one stage of this plugin, with these options, checked; the
+ * caller frees. */
+enum status plugin_config(const struct stage_manifest *manifest, const char *options,
+                          struct config **ret_config, struct fault *fault);
+
 /* ---- plugin test: the lines of --input and --expect (plugin_lines.c) ---- */
 
 struct stage_job;
@@ -222,6 +228,27 @@ void plugin_world_call_begin(void);
 /* Allocations that the plugin made since the call began. */
 int64_t plugin_world_call_end(void);
 
+/* ---- recordings and comparisons (cli_record.c, cli_compare.c) ---- */
+
+struct baseline;
+struct load_comparison;
+/* A duration from an option; `fallback` when it was not given. CLI_OK or the exit code. */
+int cli_duration(struct cli *cli, const char *option, int64_t fallback, int64_t *ret_ns);
+/* --fail-on: "5%" is 0.05. */
+int cli_fail_on(struct cli *cli, double *ret);
+/* Watches the pipeline on this machine for so long; the caller ends the baseline. */
+int cli_record(struct cli *cli, struct db *db, const char *pipeline, int64_t ns,
+               struct baseline *ret);
+/* What names a recording that is made here and now: machine, versions, configuration. */
+void cli_record_head(struct cli *cli, const struct config_pipeline *pipeline, const char *load,
+                     struct baseline *ret);
+/* As a table, Markdown or JSON; warnings go with the data in the latter, else to stderr. Gives the
+ * exit code of the verdict. */
+int cli_compare_print(struct cli *cli, const char *before, const char *after,
+                      const struct load_comparison *c, double fail_on, bool markdown);
+/* A table of a recording's stages. */
+void cli_recording_print(struct cli *cli, const struct baseline *b);
+
 /* ---- the commands ---- */
 
 #define COMMAND(name) int name##_command(struct cli *cli);
@@ -257,9 +284,16 @@ COMMAND(verify)
 COMMAND(profile)
 COMMAND(top)
 COMMAND(doctor)
+COMMAND(bench)
+COMMAND(baseline_record)
+COMMAND(baseline_list)
+COMMAND(baseline_show)
+COMMAND(baseline_compare)
+COMMAND(baseline_delete)
 COMMAND(plugin_inspect)
 COMMAND(plugin_lint)
 COMMAND(plugin_test)
+COMMAND(plugin_bench)
 COMMAND(plugin_new)
 COMMAND(completion)
 COMMAND(completion_words)

@@ -21,6 +21,7 @@ const struct cli_kind_of_value cli_kinds[] = {
 	{ "SHELL",         CLI_WORDS,     "bash zsh fish" },
 	{ "COLUMN",        CLI_WORDS,     "order rate inside queue p99 cpu errors" },
 	{ "RULE",          CLI_WORDS,     "skip one all" },
+	{ "SHAPE",         CLI_WORDS,     "poisson constant burst ramp" },
 	{ NULL, CLI_WORDS, NULL }
 };
 
@@ -145,6 +146,51 @@ static const struct cli_option profile_options[] = {
 	{ NULL, 0, NULL, NULL }
 };
 
+static const struct cli_option baseline_record_options[] = {
+	{ "for",     0, "DURATION", "how long; default 30s" },
+	{ "replace", 0, NULL,       "in place of the one that has this name" },
+	{ NULL, 0, NULL, NULL }
+};
+
+static const struct cli_option baseline_compare_options[] = {
+	{ "against",  'a', "NAME",     "the baseline that is judged; default: what runs now" },
+	{ "for",      0,   "DURATION", "how long to watch what runs now; default 30s" },
+	{ "fail-on",  0,   "PERCENT",  "a regression is more than this; default 5%" },
+	{ "markdown", 0,   NULL,       "print a report for a pull request" },
+	{ NULL, 0, NULL, NULL }
+};
+
+static const struct cli_option bench_options[] = {
+	{ "rate",      'r', "RATE",     "jobs a second, whatever becomes of those before; default 100" },
+	{ "arrivals",  'a', "SHAPE",    "how they come: poisson (default), constant, burst or ramp" },
+	{ "burst",     0,   "N",        "of burst: jobs at once; default 100" },
+	{ "rate-to",   0,   "RATE",     "of ramp: the rate at its end" },
+	{ "in-flight", 0,   "N",        "a closed loop instead: so many jobs in the pipeline all the time" },
+	{ "for",       'f', "DURATION", "how long; default 10s" },
+	{ "jobs",      'n', "N",        "how many" },
+	{ "payload",   'p', "FILE",     "their attributes, a JSON object each line, in turn; - reads stdin" },
+	{ "salt",      0,   "NAME",     "the attribute that makes each job another one; default bench" },
+	{ "copies",    0,   "FOLDER",   "copy the file that `path` names for each job, with the salt at its end" },
+	{ "drain",     0,   "DURATION", "how long to wait for the last jobs; default 60s" },
+	{ "find-limit", 0,  NULL,       "raise the rate until it breaks, and say which holds" },
+	{ "p99",       0,   "DURATION", "of --find-limit: the latency that still holds; default 1s" },
+	{ "record-baseline", 0, "NAME", "keep what the stages cost meanwhile" },
+	{ "replace",   0,   NULL,       "the baseline of this name" },
+	{ NULL, 0, NULL, NULL }
+};
+
+static const struct cli_option plugin_bench_options[] = {
+	{ "against",  0,   "OLD",      "the build to compare it with, call by call in random order" },
+	{ "input",    'i', "FILE",     "a job a line, as for plugin test; - reads stdin" },
+	{ "options",  'o', "OPTIONS",  "options of the stage, as in a pipeline" },
+	{ "old-options", 0, "OPTIONS", "those of OLD, when they are others" },
+	{ "call",     0,   "N",        "as many jobs in one call; default: what takes 0.1 ms" },
+	{ "for",      'f', "DURATION", "how long; default 5s" },
+	{ "fail-on",  0,   "PERCENT",  "of --against: a regression is more than this; default 5%" },
+	{ "markdown", 0,   NULL,       "of --against: print a report for a pull request" },
+	{ NULL, 0, NULL, NULL }
+};
+
 static const struct cli_option plugin_test_options[] = {
 	{ "attributes", 'a', "JSON",    "attributes of the input; default {}" },
 	{ "body",       'b', "FILE",    "body of the input; - reads stdin" },
@@ -266,6 +312,25 @@ const struct cli_command cli_commands[] = {
 	  "in docs/operations.md. Waits for the beats of hosts, up to lease_life for a silent one.\n"
 	  "Exit code 1 when there is a problem; warnings alone are 0.",
 	  none, 0, 0, doctor_command },
+	{ "bench", "PIPELINE", "put load on a pipeline, and say how it fared",
+	  "Latencies count from when a job should have been sent, to when it ended: one that was\n"
+	  "late because others were slow is slow. Hosts are what runs already; the pipeline should\n"
+	  "have no other work. The jobs stay, as all jobs do. Exit code 1 when some died, were\n"
+	  "refused or are not done.",
+	  bench_options, 1, 1, bench_command },
+	{ "baseline record", "NAME PIPELINE", "keep what the stages of a pipeline cost, call by call",
+	  "Watches the host on this machine while the pipeline works, and disturbs nothing. What it\n"
+	  "keeps is rows in the database. `penstock bench --record-baseline` makes the load, too.",
+	  baseline_record_options, 2, 2, baseline_record_command },
+	{ "baseline list", "", "baselines that are kept, newest first", "", none, 0, 0, baseline_list_command },
+	{ "baseline show", "NAME", "what the stages cost when a baseline was recorded", "",
+	  none, 1, 1, baseline_show_command },
+	{ "baseline compare", "NAME", "is it slower than then? effects with intervals, and a verdict",
+	  "Exit code 1 when a regression beyond --fail-on is established, 0 when there is none, 2\n"
+	  "when there are too few calls to tell. Says so when the machine, the configuration or the\n"
+	  "load are not the same. docs/baselines.md tells how it is done.",
+	  baseline_compare_options, 1, 1, baseline_compare_command },
+	{ "baseline delete", "NAME", "delete a baseline", "", none, 1, 1, baseline_delete_command },
 	{ "plugin inspect", "FILE", "what a plugin says of itself, without running it",
 	  "FILE is a .so, or the name of a plugin on plugin_path.",
 	  none, 1, 1, plugin_inspect_command },
@@ -287,6 +352,10 @@ const struct cli_command cli_commands[] = {
 	  "NULL; cancel says that each job was cancelled, deadline that its time is over, and both\n"
 	  "give promises up; body fetches no body; full gives no token for a promise.",
 	  plugin_test_options, 1, 1, plugin_test_command },
+	{ "plugin bench", "NEW", "what a job costs in a plugin, or whether one build is slower than another",
+	  "In this process, without a database. With --against exit code 1 when NEW is slower by\n"
+	  "more than --fail-on, 0 when not, 2 when the noise is too large to tell.",
+	  plugin_bench_options, 1, 1, plugin_bench_command },
 	{ "plugin new", "NAME", "start a plugin from the template", "",
 	  plugin_new_options, 1, 1, plugin_new_command },
 	{ "completion", "SHELL", "print what a shell needs to complete commands",

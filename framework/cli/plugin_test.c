@@ -62,8 +62,9 @@ tell(struct trial *t, bool ok, const char *format, ...)
 /* ---- the stage ---- */
 
 /* Options are read as a configuration has them, by the same reader. */
-static enum status
-make_config(struct trial *t, const char *options, struct fault *fault)
+enum status
+plugin_config(const struct stage_manifest *manifest, const char *options,
+              struct config **ret_config, struct fault *fault)
 {
 	char folder[] = "/tmp/penstock-test.XXXXXX", *path;
 	struct buf text, report;
@@ -77,12 +78,12 @@ make_config(struct trial *t, const char *options, struct fault *fault)
 	buf_printf(
 	    &text,
 	    "pipeline: { name = \"test\"; stages = ( { name = \"%s\"; plugin = \"%s\"; options: { %s }; } ); };\n",
-	    t->manifest->name, t->manifest->name, options);
+	    manifest->name, manifest->name, options);
 	st = file_write(path, text.data, text.len, 0600, fault);
 	if (st == OK)
-		st = config_load(path, NULL, 0, &t->config, &report, fault);
+		st = config_load(path, NULL, 0, ret_config, &report, fault);
 	if (st == OK)
-		st = stage_check(t->manifest, &t->config->pipelines[0].stages[0], &report, fault);
+		st = stage_check(manifest, &(*ret_config)->pipelines[0].stages[0], &report, fault);
 	unlink(path);
 	rmdir(folder);
 	buf_done(&text);
@@ -603,7 +604,7 @@ prepare(struct trial *t, char **ret_path, struct fault *fault)
 	if (st == OK)
 		st = stage_manifest_read(*ret_path, &t->manifest, fault);
 	if (st == OK)
-		st = make_config(t, options ? options : "", fault);
+		st = plugin_config(t->manifest, options ? options : "", &t->config, fault);
 	if (st == OK)
 		st = attributes_check(t->attributes, strlen(t->attributes), fault);
 	if (st == OK && body) {

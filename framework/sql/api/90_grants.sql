@@ -33,4 +33,5 @@ grant select on penstock.lanes, penstock.depths, penstock.hosts, penstock.schedu
 grant select, insert, update, delete on all tables in schema penstock to penstock_host, penstock_admin;
 grant usage, select, update on all sequences in schema penstock to penstock_host, penstock_admin;
 grant select on penstock.pipeline, penstock.lane, penstock.dead, penstock.failure, penstock.migration to penstock_read, penstock_read_payload;
+grant select on penstock.baseline, penstock.baseline_stage to penstock_read, penstock_read_payload;
 grant select on penstock.job, penstock.output to penstock_read_payload;

@@ -1,0 +1,64 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Baselines: recorded while a pipeline works, kept as rows, compared with exit codes that a build can use.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+configure 'workers = 2; lease_jobs = 4; poll_most = "20ms";'
+pipeline work 'name = "a"; plugin = "echo";' 'name = "b"; plugin = "slow"; options = { sleep = "2ms"; }; durable = true;'
+start_database
+export PENSTOCK_RUN_DIR=$work/one PENSTOCK_NAME=one
+
+# record NAME JOBS [OPTION...]: while so many jobs are worked off
+record() {
+	local name=$1 jobs=$2
+	shift 2
+	enqueue_n work "$jobs"
+	"$penstock" baseline record "$name" work --for 2s --json "$@" > "$work/$name.json" 2>> "$work/record.log"
+}
+member() { python3 -c "import json,sys; d = json.load(open(sys.argv[1])); print($2)" "$1"; }
+
+ok 'without a host there is nothing to record' says 'penstock run' "$penstock" baseline record none work --for 100ms
+start_host one
+ok 'nor while nothing runs' says 'no stage' "$penstock" baseline record none work --for 100ms
+
+ok 'a baseline is recorded' record first 3000
+is 'of both stages' '["a", "b"]' "$(member "$work/first.json" 'json.dumps([s["stage"] for s in d["stages"]])')"
+is 'whose time it knows: a stage that sleeps 2 ms' True "$(member "$work/first.json" 'd["stages"][1]["wall_s"] >= 0.002 and d["stages"][1]["p50_s"] >= 0.0019')"
+ok 'call by call' sql_is "select bool_and(abs(cardinality(call_wall) + lost - calls) <= calls / 10 and cardinality(call_wall) > 64) from penstock.baseline_stage s join penstock.baseline b on b.id = s.baseline where b.name = 'first'" t
+ok 'with what ended in that time' sql_is "select cardinality(end_jobs) > 0 from penstock.baseline where name = 'first'" t
+ok 'a name is taken once' says '--replace' "$penstock" baseline record first work --for 100ms
+ok 'but for --replace' record first 3000 --replace
+ok 'list has it' says first "$penstock" baseline list
+is 'show has its stages' '["a", "b"]' "$("$penstock" baseline show first --json | member /dev/stdin 'json.dumps([s["stage"] for s in d["stages"]])')"
+
+ok 'against itself it is no regression' exits 0 "$penstock" baseline compare first --against first --fail-on 1000%
+"$penstock" baseline compare first --against first --fail-on 1000% --json > "$work/same.json"
+is 'in JSON, without warnings' 'no regression 0' "$(member "$work/same.json" 'd["verdict"], len(d["warnings"])' | tr -d "(),'")"
+is 'stage by stage, metric by metric' 11 "$(member "$work/same.json" 'len(d["effects"])')"
+ok 'end to end is not judged when nobody knows the load' [ "$(member "$work/same.json" 'd["effects"][10]["verdict"]')" = 'not judged' ]
+enqueue_n work 20
+"$penstock" baseline record few work --for 300ms > /dev/null 2>> "$work/record.log"
+ok 'a few calls are too little data' exits 2 "$penstock" baseline compare first --against few
+
+stop_host "${hosts[0]}"
+pipeline work 'name = "a"; plugin = "echo";' 'name = "b"; plugin = "slow"; options = { sleep = "10ms"; }; durable = true;'
+start_host two
+export PENSTOCK_RUN_DIR=$work/two PENSTOCK_NAME=two
+enqueue_n work 3000
+ok 'what runs now, and sleeps five times as long, is a regression' exits 1 "$penstock" baseline compare first --for 2s
+ok 'it is recorded' record slower 3000
+ok 'and a regression still' exits 1 "$penstock" baseline compare first --against slower --fail-on 50%
+"$penstock" baseline compare slower --against first --json > "$work/back.json"
+is 'the other way round it is none of that stage' 'no regression' "$(member "$work/back.json" '[e["verdict"] for e in d["effects"] if (e["stage"], e["metric"]) == ("b", "wall")][0]')"
+ok 'another configuration is told' says 'the configuration of the pipeline' "$penstock" baseline compare first --against slower
+ok 'Markdown has the verdict' says '**regression**' "$penstock" baseline compare first --against slower --markdown
+is 'the same two always give the same answer' "$("$penstock" baseline compare first --against slower --json)" "$("$penstock" baseline compare first --against slower --json)"
+
+ok 'a wrong limit is told' says '--fail-on wants' "$penstock" baseline compare first --against slower --fail-on much
+ok 'a baseline that is not there, too' says "no baseline 'nothing'" "$penstock" baseline compare nothing --against first
+ok 'it is deleted' "$penstock" baseline delete few
+ok 'once' exits 1 "$penstock" baseline delete few
+ok 'with its stages' sql_is "select count(distinct baseline) from penstock.baseline_stage" 2
+ok 'the queue is in order' "$penstock" verify -q
