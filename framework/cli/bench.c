@@ -115,7 +115,7 @@ read_plan(struct bench *b)
 	if (end == CLI_OK)
 		end = cli_duration(cli, "drain", 60 * SEC, &b->drain_ns);
 	if (end == CLI_OK)
-		end = cli_duration(cli, "p99", SEC, &b->p99_ns);
+		end = cli_duration(cli, "latency", SEC, &b->p99_ns);
 	return end;
 }
 

@@ -173,7 +173,7 @@ static const struct cli_option bench_options[] = {
 	{ "copies",    0,   "FOLDER",   "copy the file that `path` names for each job, with the salt at its end" },
 	{ "drain",     0,   "DURATION", "how long to wait for the last jobs; default 60s" },
 	{ "find-limit", 0,  NULL,       "raise the rate until it breaks, and say which holds" },
-	{ "p99",       0,   "DURATION", "of --find-limit: the latency that still holds; default 1s" },
+	{ "latency",   0,   "DURATION", "of --find-limit: the p99 that still holds; default 1s" },
 	{ "record-baseline", 0, "NAME", "keep what the stages cost meanwhile" },
 	{ "replace",   0,   NULL,       "the baseline of this name" },
 	{ NULL, 0, NULL, NULL }

@@ -39,7 +39,7 @@ is 'has as many as it says' 100 "$(member "$work/constant.json" 'd["enqueued"]')
 ok 'a closed loop' bench closed --in-flight 5 --jobs 60
 is 'ends all of its jobs' 60 "$(member "$work/closed.json" 'd["completed"]')"
 
-ok 'a limit is looked for' bench limit --find-limit --rate 300 --for 200ms --p99 1s --arrivals constant
+ok 'a limit is looked for' bench limit --find-limit --rate 300 --for 200ms --latency 1s --arrivals constant
 is 'and found between what holds and what breaks' True "$(member "$work/limit.json" 'd["holds"] > 0 and d["breaks"] is not None and d["holds"] < d["breaks"] and len(d["steps"]) >= 2')"
 is 'step by step' True "$(member "$work/limit.json" 'all(s["holds"] == (s["rate"] <= d["holds"]) or s["rate"] < d["breaks"] for s in d["steps"])')"
 
