@@ -158,6 +158,10 @@ statement host_leave 1
 statement doctor_connections "'machine'"
 statement session_mark "'mark'"
 statement session_read
+statement profile_server
+statement profile_sessions
+statement depths "null"
+statement queue_leases 1
 statement host_listens "1, false"
 for what in blocks clock dead_rows hosts indexes lanes leases prepared roles settings slots snapshots unlogged; do
 	statement "doctor_$what"
