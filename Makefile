@@ -160,6 +160,15 @@ bench: ## measure beside the reference queue and print the figures
 	@$(MAKE) --no-print-directory all bench-build
 	@bench/run
 
+.PHONY: bench-latency bench-depth bench-limits
+bench-latency: ## from enqueue to start beside graphile-worker (RATE, SECONDS_EACH, ROUNDS)
+bench-depth: ## claims and `lanes` with ten million ready single jobs (FEW, MANY)
+bench-limits: ## what limits cost that are not reached (JOBS, ROUNDS)
+bench-latency bench-depth bench-limits:
+	@scripts/deps build bench
+	@$(MAKE) --no-print-directory all stages bench-build
+	@bench/queue $(@:bench-%=%)
+
 .PHONY: install
 install: all man ## install below PREFIX (/usr/local), SYSCONFDIR (/etc); DESTDIR for packagers
 	@scripts/install-files '$(OUT)' '$(DESTDIR)' '$(PREFIX)' '$(LIBDIR)' '$(SYSCONFDIR)' '$(VERSION)' \

@@ -341,7 +341,7 @@ do_round(struct janitor *j, struct fault *fault)
 	else if (st == OK && strcmp(payload, "order") == 0)
 		j->at[DUTY_ORDER] = 0;
 	else if (st == OK)
-		pool_wake(j->pool, 1);
+		pool_rung(j->pool, (int32_t)strtol(payload, NULL, 10));
 	eventfd_read(j->pool->kick, &kicks);
 	return st == EMPTY ? OK : st;
 }

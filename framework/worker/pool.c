@@ -204,6 +204,21 @@ pool_ready(struct pool *pool, int32_t lane_id, int16_t priority)
 	pool_wake(pool, 1);
 }
 
+/* Only where a claim knows where to begin: else the worker that wakes looks for it. */
+void
+pool_rung(struct pool *pool, int32_t lane_id)
+{
+	struct lane *lane = pool_lane(pool, lane_id);
+
+	if (lane) {
+		pthread_mutex_lock(&pool->lock);
+		lane->ready |= lane->n_heads > 0;
+		lane->told++;
+		pthread_mutex_unlock(&pool->lock);
+	}
+	pool_wake(pool, 1);
+}
+
 /* What is known of all lanes, for a look without the lock. Returns whether the look may be at whole
  * lanes: where dead rows make that slow it takes at most a part of the time, and what only it can
  * find waits for it. */

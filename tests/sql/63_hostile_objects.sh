@@ -53,6 +53,7 @@ run_sql -c "set role penstock_host" -c "insert into penstock.job (id, pipeline) 
 statement enqueue_schedule "1, 0::smallint, '{3}', '{0}', array['{[14,17)}'::int8multirange]"
 statement queue_scan "'{1,2}'"
 statement queue_peek "'{1,2}', '{0,0}', '{1,1}'"
+statement queue_claim_lightly
 statement queue_claim "$(token 1), 1, 1, 8, 1000000, 100, '{0}', '{1}'"
 statement queue_claim "$(token 2), 1, 1, 5, 1000000, 100, '{0}', '{1}'"
 statement queue_messages "$(token 1), 1000"

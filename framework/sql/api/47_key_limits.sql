@@ -21,37 +21,39 @@ exception
 		return null;
 end $$;
 
--- The same for many in one breath, while none of them is unreadable or long.
-create or replace function penstock.quick_keys(p_attributes json[], p_name text) returns text[]
-language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
-declare
-	v_keys text[];
-begin
-	v_keys := array(select a ->> p_name from unnest(p_attributes) with ordinality as u(a, o) order by u.o);
-	return case when (select max(length(k)) from unnest(v_keys) k) > 255 then null else v_keys end;
-exception
-	when data_exception then
-		return null;
-end $$;
-
--- The jobs that have a key, and their keys. Reads messages as queue_messages.sql does, which sends them to the host right after.
+-- The jobs that have a key, and their keys, in no order. Reads messages as queue_messages.sql does, which sends them to the host right after.
+-- In one breath while none of them is unreadable or long; else one by one.
 create or replace function penstock.keys_of(p_jobs int8multirange, p_input_hop smallint, p_name text, out jobs bigint[], out keys text[])
 language plpgsql stable set search_path = pg_catalog, pg_temp set jit = off as $$
 declare
-	v_ids bigint[];
-	v_attributes json[];
-	v_keys text[];
+	v_longest int;
 begin
-	select array_agg(j.id), array_agg(case when o.job is null then j.attributes else o.attributes end) into v_ids, v_attributes
-	from unnest(p_jobs) r
-	cross join lateral (select j.id, j.attributes from penstock.job j where j.id >= lower(r) and j.id < upper(r)
-	                    order by j.id limit upper(r) - lower(r)) j
-	left join lateral (select o.job, o.attributes from penstock.output o where o.job = j.id and o.hop = p_input_hop and p_input_hop > 0
-	                   limit 1) o on true;
-	v_keys := coalesce(penstock.quick_keys(v_attributes, p_name),
-	                   array(select penstock.key_of(a, p_name) from unnest(v_attributes) with ordinality as u(a, o) order by u.o));
-	select array_agg(u.id order by u.id), array_agg(u.key order by u.id) into jobs, keys
-	from unnest(v_ids, v_keys) as u(id, key) where u.key is not null;
+	begin
+		select array_agg(k.id), array_agg(k.key), max(length(k.key)) into jobs, keys, v_longest
+		from (select j.id, case when o.job is null then j.attributes else o.attributes end ->> p_name as key
+		      from unnest(p_jobs) r
+		      cross join lateral (select j.id, j.attributes from penstock.job j where j.id >= lower(r) and j.id < upper(r)
+		                          order by j.id limit upper(r) - lower(r)) j
+		      left join lateral (select o.job, o.attributes from penstock.output o where o.job = j.id and o.hop = p_input_hop and p_input_hop > 0
+		                         limit 1) o on true
+		      offset 0) k
+		where k.key is not null;
+	exception
+		when data_exception then
+			v_longest := null;
+			jobs := '{}';
+	end;
+	if v_longest > 255 or jobs = '{}' then
+		select array_agg(k.id), array_agg(k.key) into jobs, keys
+		from (select j.id, penstock.key_of(case when o.job is null then j.attributes else o.attributes end, p_name) as key
+		      from unnest(p_jobs) r
+		      cross join lateral (select j.id, j.attributes from penstock.job j where j.id >= lower(r) and j.id < upper(r)
+		                          order by j.id limit upper(r) - lower(r)) j
+		      left join lateral (select o.job, o.attributes from penstock.output o where o.job = j.id and o.hop = p_input_hop and p_input_hop > 0
+		                         limit 1) o on true
+		      offset 0) k
+		where k.key is not null;
+	end if;
 end $$;
 
 -- How many run of each key of a lane, but for one lease.
@@ -61,8 +63,10 @@ language plpgsql stable set search_path = pg_catalog, pg_temp set jit = off as $
 begin
 return query
 select u.key, count(*)
-from penstock.lease l cross join lateral unnest(l.key_jobs, l.job_keys) as u(job, key)
-where l.lane = p_lane and l.job_keys is not null and l.token is distinct from p_but and l.jobs @> u.job
+from (select l.jobs, l.key_jobs, l.job_keys, cardinality(l.key_jobs) = l.n as whole -- once a lease: the array is large
+      from penstock.lease l where l.lane = p_lane and l.job_keys is not null and l.token is distinct from p_but offset 0) l
+cross join lateral unnest(l.key_jobs, l.job_keys) as u(job, key)
+where l.whole or l.jobs @> u.job
 group by u.key;
 end $$;
 
@@ -103,6 +107,7 @@ language plpgsql set search_path = pg_catalog, pg_temp set jit = off as $$
 declare
 	v_lease penstock.lease;
 	v_key record;
+	v_full text[];
 	v_parked int8multirange;
 	v_over int8multirange := '{}';
 	v_stay int8multirange;
@@ -112,10 +117,19 @@ begin
 	if v_key.keys is null and v_lease.n <= p_want then
 		return v_lease;
 	end if;
+	select array_agg(k.key) into v_full
+	from (select u.key, count(*) as n from unnest(v_key.keys) as u(key) group by u.key) k
+	left join penstock.running_keys(p_lane.id, p_token) r on r.key = k.key
+	where k.n + coalesce(r.n, 0) > p_lane.max_per_key;
+	if v_full is null and v_lease.n <= p_want then -- mostly
+		update penstock.lease l set key_limit = p_lane.max_per_key, key_jobs = v_key.jobs, job_keys = v_key.keys where l.token = p_token;
+		return v_lease;
+	end if;
 	with ranked as (
 		select u.job, u.key, row_number() over (partition by u.key order by u.job) + coalesce(r.n, 0) as o
 		from unnest(v_key.jobs, v_key.keys) as u(job, key)
 		left join penstock.running_keys(p_lane.id, p_token) r on r.key = u.key
+		where u.key = any (v_full)
 	), parked as (
 		insert into penstock.parked (lane, key, priority, attempt, hop, input_hop, hold, n, bytes, jobs)
 		select p_lane.id, k.key, v_lease.priority, v_lease.attempt - 1, v_lease.hop, v_lease.input_hop, v_lease.hold, count(*),
@@ -182,8 +196,13 @@ declare
 	v_n bigint := 0;
 begin
 	perform pg_advisory_xact_lock_shared(730607901, p_lease.lane);
+	if not exists (select from penstock.parked p where p.lane = p_lease.lane) then
+		return;
+	end if;
 	for v_key in
-		select u.key, count(*) as n from unnest(p_lease.key_jobs, p_lease.job_keys) as u(job, key) where p_jobs @> u.job group by u.key order by u.key
+		select k.key, k.n
+		from (select u.key, count(*) as n from unnest(p_lease.key_jobs, p_lease.job_keys) as u(job, key) where p_jobs @> u.job group by u.key) k
+		where exists (select from penstock.parked p where p.lane = p_lease.lane and p.key = k.key) order by k.key
 	loop
 		v_n := v_n + penstock.unpark(p_lease.lane, v_key.key, v_key.n);
 	end loop;
