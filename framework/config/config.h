@@ -82,6 +82,9 @@ struct config_stage {
 	size_t n_options;
 	struct config_route *routes;
 	size_t n_routes;
+	char *onward; /* of a stage that leaves: not configured any more, it works off the jobs that
+	               * it has; where a route leads that is not named: a stage, or "end". Else NULL
+	               */
 	char *file;
 	int line;
 };
@@ -98,6 +101,7 @@ struct config_pipeline {
 	enum config_outputs outputs;
 	struct config_stage *stages;
 	size_t n_stages;
+	size_t n_leaving; /* of these, the last ones */
 	char *file;
 	int line;
 };
@@ -170,6 +174,16 @@ void config_print_schedule_keys(FILE *out);
 void config_print_scd(FILE *out);
 /* A line of text for scdoc: what it would take for markup is escaped, `code` is bold. */
 void config_print_scd_text(const char *text, FILE *out);
+
+/* ---- a running host takes another configuration ---- */
+
+/* Can this setting only be changed by a restart? */
+bool config_is_fixed(const char *setting);
+/* Gives `config` the fixed settings of the running one. */
+void config_keep_fixed(struct config *config, const struct config *running);
+/* Stages of `before` that `after` has not are added to it as stages that leave. */
+void config_keep_leaving(struct config *after, const struct config *before);
+void config_drop_leaving(struct config *config);
 
 /* Names of all settings. */
 const char *const *config_setting_names(size_t *ret_n);

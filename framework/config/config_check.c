@@ -18,14 +18,26 @@ find_stage(const struct config_pipeline *pipeline, const char *name)
 }
 
 static int
-leads_to(const struct config_pipeline *pipeline, const struct config_route *route)
+leads_to(const struct config_pipeline *pipeline, const char *stage)
 {
-	if (strcmp(route->stage, "end") == 0)
+	if (strcmp(stage, "end") == 0)
 		return (int)pipeline->n_stages;
-	return find_stage(pipeline, route->stage);
+	return find_stage(pipeline, stage);
 }
 
-/* A route that the configuration does not name goes to the next stage in the list. */
+/* Where a route leads that the configuration does not name: to the next stage in the list, which
+ * does not go on with those that leave. */
+static int
+onward(const struct config_pipeline *pipeline, size_t i)
+{
+	const struct config_stage *stage = &pipeline->stages[i];
+
+	if (stage->onward)
+		return leads_to(pipeline, stage->onward);
+	return i + 1 < pipeline->n_stages - pipeline->n_leaving ? (int)i + 1
+	                                                        : (int)pipeline->n_stages;
+}
+
 int
 config_next(const struct config_pipeline *pipeline, size_t i, const char *route)
 {
@@ -33,8 +45,8 @@ config_next(const struct config_pipeline *pipeline, size_t i, const char *route)
 
 	for (size_t r = 0; r < stage->n_routes; r++)
 		if (strcmp(stage->routes[r].outcome, route) == 0)
-			return leads_to(pipeline, &stage->routes[r]);
-	return (int)i + 1;
+			return leads_to(pipeline, stage->routes[r].stage);
+	return onward(pipeline, i);
 }
 
 #define OTHER_PIPELINE "pipeline:"
@@ -97,7 +109,7 @@ check_routes(const struct config *config, const struct config_pipeline *p,
 
 		if (other_pipeline(route))
 			check_other_pipeline(config, stage, route, problems);
-		else if (leads_to(p, route) < 0)
+		else if (leads_to(p, route->stage) < 0)
 			config_problem(
 			    problems, stage->file, route->line,
 			    "route %s of stage %s leads to '%s', which is not a stage of pipeline %s%s",
@@ -118,7 +130,7 @@ can_leave(const struct config_pipeline *p, const bool *leaves, size_t i)
 	if (next >= 0 && ((size_t)next == p->n_stages || leaves[next]))
 		return true;
 	for (size_t r = 0; r < stage->n_routes; r++) {
-		next = leads_to(p, &stage->routes[r]);
+		next = leads_to(p, stage->routes[r].stage);
 		if (next >= 0 && ((size_t)next == p->n_stages || leaves[next]))
 			return true;
 	}

@@ -3,8 +3,8 @@
  * config_diff.c - what differs between two configurations.
  *
  * Each is laid out as a list of facts, and the lists are compared: text that
- * differs is a change. Knows nothing of a running host. The rule of what a
- * reload takes: pipelines and their stages; a setting is read at the start.
+ * differs is a change. Knows nothing of a running host. A reload starts new
+ * processes, so it takes nearly all: config_is_fixed() says what it does not.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -96,15 +96,18 @@ add_stage(struct facts *facts, const char *pipeline, const struct config_stage *
 static void
 add_pipeline(struct facts *facts, const struct config_pipeline *p)
 {
+	size_t n = p->n_stages - p->n_leaving;
 	struct buf names;
 
+	if (n == 0)
+		return; /* works off what it has: it is not there any more */
 	buf_init(&names);
-	for (size_t i = 0; i < p->n_stages; i++)
+	for (size_t i = 0; i < n; i++)
 		buf_printf(&names, "%s%s", i ? ", " : "", p->stages[i].name);
 	add(facts, p->name, NULL, mem_dup("stages"), buf_steal(&names));
 	add(facts, p->name, NULL, mem_dup("outputs"),
 	    config_string_text(config_outputs_names[p->outputs]));
-	for (size_t i = 0; i < p->n_stages; i++)
+	for (size_t i = 0; i < n; i++)
 		add_stage(facts, p->name, &p->stages[i]);
 }
 
@@ -182,7 +185,8 @@ change(struct config_diff *diff, const struct fact *f, const char *before, const
 		                                           .what = f->what,
 		                                           .before = shown(f, before),
 		                                           .after = shown(f, after),
-		                                           .restart = !f->pipeline };
+		                                           .restart = !f->pipeline &&
+		                                                      config_is_fixed(f->what) };
 }
 
 void

@@ -307,8 +307,8 @@ free_option(struct config_option *option)
 	free(option->file);
 }
 
-static void
-free_stage(struct config_stage *stage)
+void
+config_stage_free(struct config_stage *stage)
 {
 	for (size_t i = 0; i < stage->n_options; i++)
 		free_option(&stage->options[i]);
@@ -321,6 +321,7 @@ free_stage(struct config_stage *stage)
 	free(stage->limit_key);
 	free(stage->name);
 	free(stage->plugin);
+	free(stage->onward);
 	free(stage->file);
 }
 
@@ -328,7 +329,7 @@ void
 config_pipeline_free(struct config_pipeline *pipeline)
 {
 	for (size_t i = 0; i < pipeline->n_stages; i++)
-		free_stage(&pipeline->stages[i]);
+		config_stage_free(&pipeline->stages[i]);
 	free(pipeline->stages);
 	free(pipeline->name);
 	free(pipeline->file);

@@ -67,6 +67,7 @@ void config_schedule_free(struct config_schedule *schedule);
 extern const char *const config_outputs_names[]; /* by enum config_outputs */
 void config_add_pipeline(struct config *config, const config_setting_t *setting, const char *file,
                          struct problems *problems);
+void config_stage_free(struct config_stage *stage);
 void config_pipeline_free(struct config_pipeline *pipeline);
 
 /* config_load.c: an option's value, canonical */

@@ -76,16 +76,19 @@ a_schedule_that_differs_is_told_whole(void **state)
 }
 
 static void
-a_setting_that_differs_needs_a_restart(void **state)
+a_reload_takes_settings_but_those_by_which_a_host_is_found(void **state)
 {
 	(void)state;
 	expect("workers = 4;", "workers = 8; heartbeat = \"1500ms\"; lease_bytes = \"1.5MiB\";",
-	       ". workers: 4 -> 8 (restart)\n"
-	       ". lease_bytes: \"16MiB\" -> \"1536KiB\" (restart)\n"
-	       ". heartbeat: \"2s\" -> \"1500ms\" (restart)\n");
+	       ". workers: 4 -> 8 (reload)\n"
+	       ". lease_bytes: \"16MiB\" -> \"1536KiB\" (reload)\n"
+	       ". heartbeat: \"2s\" -> \"1500ms\" (reload)\n");
 	expect("drain = \"0s\";", "drain = \"1ns\"; strict_files = false;",
-	       ". drain: \"0s\" -> \"1ns\" (restart)\n"
-	       ". strict_files: true -> false (restart)\n");
+	       ". drain: \"0s\" -> \"1ns\" (reload)\n"
+	       ". strict_files: true -> false (reload)\n");
+	expect("", "name = \"x\"; run_dir = \"/x\";",
+	       ". run_dir: \"/run/penstock\" -> \"/x\" (restart)\n"
+	       ". name: \"\" -> \"x\" (restart)\n");
 }
 
 static void
@@ -122,9 +125,9 @@ a_password_is_not_told(void **state)
 	(void)state;
 	expect("database = \"dbname=x password=old\";", "database = \"postgres://u:new@h/x\";",
 	       ". database: (not shown: there may be a password) -> "
-	       "(not shown: there may be a password) (restart)\n");
+	       "(not shown: there may be a password) (reload)\n");
 	expect("database = \"dbname=x\";", "database = \"dbname=x password=old\";",
-	       ". database: \"dbname=x\" -> (not shown: there may be a password) (restart)\n");
+	       ". database: \"dbname=x\" -> (not shown: there may be a password) (reload)\n");
 }
 
 static void
@@ -201,7 +204,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_same_values_written_otherwise_are_no_difference),
 		TEST(a_schedule_that_differs_is_told_whole),
-		TEST(a_setting_that_differs_needs_a_restart),
+		TEST(a_reload_takes_settings_but_those_by_which_a_host_is_found),
 		TEST(settings_of_every_kind_are_compared),
 		TEST(a_password_is_not_told),
 		TEST(a_stage_that_differs_is_taken_by_a_reload),
