@@ -98,7 +98,11 @@ enum log_format { LOG_TEXT, LOG_JSON };
 
 /* Before threads start. fd stays the caller's. */
 void log_open(int fd, enum log_level least, enum log_format format);
+/* From now on the least level is what stands there: processes that share it change together. */
+void log_follow(const uint32_t *least);
 bool log_enabled(enum log_level level);
+const char *log_level_name(enum log_level level);
+bool log_level_of(const char *name, enum log_level *ret); /* "debug"; false: no such level */
 /* One line, written with one write(2), so that lines of threads do not mix. Fields follow as
  * name, value pairs of C strings up to NULL; values are escaped.
  *     log_line(LOG_INFO, "lease lost", "job", id_text, NULL);            [any] */

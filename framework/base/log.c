@@ -13,6 +13,7 @@ static struct {
 	int fd;
 	enum log_level least;
 	enum log_format format;
+	const uint32_t *shared; /* the least level, instead; NULL: not shared */
 } sink = { .fd = STDERR_FILENO, .least = LOG_INFO, .format = LOG_TEXT };
 
 static const char *const level_names[] = { "debug", "info", "warning", "error" };
@@ -23,11 +24,37 @@ log_open(int fd, enum log_level least, enum log_format format)
 	sink.fd = fd;
 	sink.least = least;
 	sink.format = format;
+	sink.shared = NULL;
+}
+
+void
+log_follow(const uint32_t *least)
+{
+	sink.shared = least;
+}
+
+const char *
+log_level_name(enum log_level level)
+{
+	return level_names[level];
+}
+
+bool
+log_level_of(const char *name, enum log_level *ret)
+{
+	for (size_t i = 0; i < countof(level_names); i++)
+		if (strcmp(name, level_names[i]) == 0) {
+			*ret = (enum log_level)i;
+			return true;
+		}
+	return false;
 }
 
 bool
 log_enabled(enum log_level level)
 {
+	if (sink.shared)
+		return (uint32_t)level >= __atomic_load_n(sink.shared, __ATOMIC_RELAXED);
 	return level >= sink.least;
 }
 
