@@ -121,6 +121,8 @@ struct lane_fact {
 	double seconds;
 	bool configured; /* on this machine */
 	double paused;   /* seconds; < 0: it is not */
+	int64_t held;    /* that have not ended and are not dead */
+	bool served;     /* by a host that lives */
 };
 void judge_lane(struct doctor_report *r, const struct lane_fact *f, size_t living);
 

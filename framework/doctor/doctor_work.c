@@ -242,7 +242,13 @@ judge_unserved(struct doctor_report *r, const struct lane_fact *f, size_t living
 
 	jobs_text(f->ready, ready);
 	text_seconds(f->seconds, age);
-	if (f->paused >= 0) {
+	if (f->position < 0 && f->served) {
+		doctor_say(r, DOCTOR_WARNING,
+		           "%s at the stage %s, which the pipeline %s does not have any more: a "
+		           "host works them off",
+		           jobs_text(f->held, ready), f->stage, f->pipeline);
+		doctor_advise(r, "wait; penstock host status says which stages leave");
+	} else if (f->paused >= 0 && f->position >= 0) {
 		doctor_say(r, DOCTOR_WARNING, "%s waiting in %s/%s, which has been paused for %s",
 		           ready, f->pipeline, f->stage, text_seconds(f->paused, age));
 		doctor_advise(r, "penstock resume %s %s, when its reason is gone", f->pipeline,
@@ -252,21 +258,22 @@ judge_unserved(struct doctor_report *r, const struct lane_fact *f, size_t living
 		    r, level,
 		    "%s waiting at the stage %s, which the pipeline %s does not have any more; the first "
 		    "for %s",
-		    ready, f->stage, f->pipeline, age);
+		    jobs_text(f->held, ready), f->stage, f->pipeline, age);
 		doctor_advise(
 		    r, "put the stage back until they are done, or cancel them: penstock.cancel()");
 	} else if (living == 0) {
 		doctor_say(r, level, "%s waiting in %s/%s and no host is running; the first for %s",
 		           ready, f->pipeline, f->stage, age);
 		doctor_advise(r, "start a host: penstock run");
-	} else if (!f->configured && f->seconds >= OLD_S) {
-		doctor_say(
-		    r, DOCTOR_WARNING,
-		    "%s waiting in %s/%s, which this machine's configuration does not have; the first for %s",
-		    ready, f->pipeline, f->stage, age);
-		doctor_advise(
-		    r,
-		    "make sure that another host serves it, or give this one its pipelines.d/ file");
+	} else if (!f->served && f->seconds >= OLD_S) {
+		doctor_say(r, DOCTOR_WARNING,
+		           f->configured
+		               ? "%s waiting in %s/%s, which no host serves; the first for %s"
+		               : "%s waiting in %s/%s, which no host serves and this machine's "
+		                 "configuration does not have; the first for %s",
+		           ready, f->pipeline, f->stage, age);
+		doctor_advise(r, f->configured ? "reload the hosts: penstock reload"
+		                               : "give a host the pipeline's file");
 	}
 }
 
@@ -275,7 +282,7 @@ judge_lane(struct doctor_report *r, const struct lane_fact *f, size_t living)
 {
 	char dead[64];
 
-	if (f->ready > 0)
+	if (f->position < 0 ? f->held > 0 : f->ready > 0)
 		judge_unserved(r, f, living);
 	if (f->dead == 0)
 		return;
@@ -296,6 +303,24 @@ is_configured(const struct config *config, const char *pipeline, const char *sta
 	for (size_t i = 0; p && i < p->n_stages; i++)
 		if (strcmp(p->stages[i].name, stage) == 0)
 			return true;
+	return false;
+}
+
+/* Does one of these hosts live? Ids, with a blank between. */
+static bool
+is_served(const struct doctor *d, const char *ids)
+{
+	while (*ids) {
+		char *end;
+		int64_t id = strtoll(ids, &end, 10);
+
+		for (size_t i = 0; i < d->n_hosts; i++)
+			if (d->hosts[i].id == id && d->hosts[i].alive)
+				return true;
+		if (end == ids)
+			return false;
+		ids = end + (*end == ' ');
+	}
 	return false;
 }
 
@@ -320,6 +345,8 @@ doctor_lanes(struct doctor *d, struct fault *fault)
 			.dead = db_int(rows, i, 4),
 			.seconds = db_float(rows, i, 5),
 			.paused = db_null(rows, i, 6) ? -1 : db_float(rows, i, 6),
+			.held = db_int(rows, i, 7),
+			.served = is_served(d, db_text(rows, i, 8)),
 		};
 
 		f.configured = is_configured(d->config, f.pipeline, f.stage);

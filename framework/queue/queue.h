@@ -230,6 +230,10 @@ enum status queue_host_listens(struct db *db, int64_t host, bool listens, struct
 enum status queue_host_list(struct db *db, struct arena *arena, struct queue_host **ret_hosts,
                             size_t *ret_n, struct fault *fault);
 enum status queue_host_leave(struct db *db, int64_t host, struct fault *fault); /* after a drain */
+/* Tells which lanes the host serves, and whose it is. */
+enum status queue_host_serves(struct db *db, struct arena *arena, int64_t host,
+                              const struct uuid *supervisor, const int32_t *lanes, size_t n,
+                              struct fault *fault);
 
 /* ---- pipelines and lanes ---- */
 
@@ -260,6 +264,35 @@ struct queue_schedule {
 enum status queue_register_schedules(struct db *db, const char *host, const char *const *pipelines,
                                      size_t n_pipelines, const struct queue_schedule *schedules,
                                      size_t n, int64_t *ret_dropped, struct fault *fault);
+
+/* ---- stages and pipelines that a supervisor's hosts serve no more ---- */
+
+struct queue_place {
+	const char *pipeline, *stage;
+};
+/* Inside a transaction: other hosts wait before they change these pipelines. */
+enum status queue_lock_pipelines(struct db *db, struct arena *arena, const char *const *names,
+                                 size_t n, struct fault *fault);
+/* REFUSED, with the numbers of their jobs, when there are jobs at places that no host of another
+ * supervisor serves. */
+enum status queue_check_removed(struct db *db, struct arena *arena,
+                                const struct queue_place *places, size_t n,
+                                const struct uuid *supervisor, struct fault *fault);
+/* How many such jobs there are. */
+enum status queue_removed(struct db *db, struct arena *arena, const struct queue_place *places,
+                          size_t n, const struct uuid *supervisor, int64_t *ret_jobs,
+                          struct fault *fault);
+/* Whole pipelines take no new jobs any more, unless another supervisor's hosts serve them. */
+enum status queue_retire(struct db *db, struct arena *arena, const char *const *pipelines, size_t n,
+                         const struct uuid *supervisor, struct fault *fault);
+/* Lanes of stages by their names, 0 where there is none. */
+enum status queue_lanes(struct db *db, struct arena *arena, const char *pipeline,
+                        const char *const *stages, size_t n, int32_t *ret_lanes,
+                        struct fault *fault);
+/* Transactions that began before *ret_next was asked for are over when a later *ret_oldest has
+ * reached it. */
+enum status queue_horizon(struct db *db, int64_t *ret_oldest, int64_t *ret_next,
+                          struct fault *fault);
 
 /* ---- doorbell: a host that is about to sleep asks enqueue to notify ---- */
 

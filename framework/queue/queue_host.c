@@ -80,6 +80,19 @@ queue_host_leave(struct db *db, int64_t host, struct fault *fault)
 }
 
 enum status
+queue_host_serves(struct db *db, struct arena *arena, int64_t host, const struct uuid *supervisor,
+                  const int32_t *lanes, size_t n, struct fault *fault)
+{
+	struct db_args args;
+
+	db_args_init(&args);
+	db_arg_int8(&args, host);
+	db_arg_uuid(&args, supervisor);
+	db_arg_int4s(&args, arena, lanes, n);
+	return db_call(db, sql_host_serves, &args, NULL, fault);
+}
+
+enum status
 queue_bell_set(struct db *db, int64_t host, const int32_t *lanes, size_t n, struct arena *arena,
                struct fault *fault)
 {

@@ -126,4 +126,13 @@ select test.refused('and changed by hand no more', $$ select penstock.schedule('
 select test.refused('what is wrong says where it stands', $$ select put('one', '{p}', '{w}', 'p', '0 25 * * *') $$, 'PS004', 'conf:7: schedule ''w'': cron: hour ''25''');
 select test.is('and nothing is changed', 'by-hand@one', names());
 select test.is('fired like others', 'ready', test.state(penstock.run_schedule('by-hand')));
+
+-- a pipeline that takes no jobs any more
+select penstock.schedule('closed', 'q', '@hourly');
+update penstock.schedule set next_at = 'infinity' where name <> 'closed';
+update penstock.schedule set next_at = clock_timestamp() - interval '1 second' where name = 'closed';
+update penstock.lane set position = -1 where pipeline = 2;
+select test.is('it is left out, and nobody waits for it', '(0,)', (select f::text from penstock.fire_schedules(clock_timestamp()) f));
+update penstock.lane set position = 0 where pipeline = 2;
+select test.is('until it is open again', 1, (select jobs from penstock.fire_schedules(clock_timestamp())));
 select test.clean();

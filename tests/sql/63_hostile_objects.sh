@@ -43,6 +43,12 @@ statement queue_register "'p', array['a', 'b'], array[3, 3]::smallint[], '{0,5}'
 statement host_register "gen_random_uuid(), 'one', 'machine', 1, '0', 0"
 statement host_register "gen_random_uuid(), 'two', 'machine', 2, '0', 0"
 statement host_beat 1
+statement host_serves "1, $(token 9), '{1,2}'"
+statement queue_lock_pipelines "'{p}'"
+statement queue_removed "'{p,p}', '{a,b}', $(token 9)"
+statement queue_retire "'{q}', $(token 9)"
+statement queue_lanes "'p', '{a,b,c}'"
+statement queue_horizon
 statement host_list
 statement bell_set "2, '{1,2}'"
 statement enqueue_target "'p'"

@@ -229,7 +229,7 @@ begin
 end $$;
 
 -- What is due by p_now, and which of the times that were missed. Called by every host's janitor: a schedule is fired by the one that
--- has its lock. One whose pipeline takes no jobs any more is left out, and says so as a warning. Answers how many jobs, and in how
+-- has its lock. One whose pipeline takes no jobs any more is left out until it does again. Answers how many jobs, and in how
 -- many ms the next one is due (null: none).
 create or replace function penstock.fire_schedules(p_now timestamptz, out jobs bigint, out next_ms bigint)
 language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -242,7 +242,9 @@ declare
 	v_n int;
 begin
 	jobs := 0;
-	for v_schedule in select s.* from penstock.schedule s where s.next_at <= p_now order by s.next_at for update skip locked loop
+	for v_schedule in select s.* from penstock.schedule s
+	                  where s.next_at <= p_now and exists (select from penstock.lane l where l.pipeline = s.pipeline and l.position = 0)
+	                  order by s.next_at for update of s skip locked loop
 		v_at := v_schedule.next_at;
 		v_n := 0;
 		loop
@@ -265,7 +267,8 @@ begin
 		where s.name = v_schedule.name;
 		jobs := jobs + v_n;
 	end loop;
-	select min(s.next_at) into v_next from penstock.schedule s where isfinite(s.next_at);
+	select min(s.next_at) into v_next from penstock.schedule s
+	where isfinite(s.next_at) and exists (select from penstock.lane l where l.pipeline = s.pipeline and l.position = 0);
 	if v_next is not null then -- greatest() would make 0 of a null
 		next_ms := greatest(ceil(extract(epoch from v_next - clock_timestamp()) * 1000), 0);
 	end if;

@@ -434,20 +434,29 @@ lanes_are_served(void **state)
 		size_t living;
 		int level;
 	} rows[] = {
-		{ { "p", "s", 0, 0, 0, 0, true, -1 }, 0, -1 },
-		{ { "p", "s", 0, 5, 0, 9999, true, -1 }, 1, -1 }, /* a backlog is no illness */
-		{ { "p", "s", 0, 5, 0, 59, true, -1 }, 0, DOCTOR_WARNING },
-		{ { "p", "s", 0, 5, 0, 60, true, -1 }, 0, DOCTOR_PROBLEM },
-		{ { "p", "s", 0, 5, 0, 59, false, -1 }, 1, -1 },
-		{ { "p", "s", 0, 5, 0, 60, false, -1 }, 1, DOCTOR_WARNING },
-		{ { "p", "s", -1, 5, 0, 59, false, -1 }, 1, DOCTOR_WARNING },
-		{ { "p", "s", -1, 5, 0, 60, false, -1 }, 1, DOCTOR_PROBLEM },
-		{ { "p", "s", -1, 0, 0, 0, false, -1 }, 1, -1 },
-		{ { "p", "s", 0, 5, 0, 9999, true, 3 },
+		{ { "p", "s", 0, 0, 0, 0, true, -1, 0, true }, 0, -1 },
+		{ { "p", "s", 0, 5, 0, 9999, true, -1, 5, true },
+		  1,
+		  -1 }, /* a backlog is no illness */
+		{ { "p", "s", 0, 5, 0, 59, true, -1, 5, false }, 0, DOCTOR_WARNING },
+		{ { "p", "s", 0, 5, 0, 60, true, -1, 5, false }, 0, DOCTOR_PROBLEM },
+		{ { "p", "s", 0, 5, 0, 59, false, -1, 5, false }, 1, -1 },
+		{ { "p", "s", 0, 5, 0, 60, false, -1, 5, false }, 1, DOCTOR_WARNING },
+		{ { "p", "s", 0, 5, 0, 60, true, -1, 5, false }, 1, DOCTOR_WARNING },
+		{ { "p", "s", 0, 5, 0, 60, false, -1, 5, true }, 1, -1 },
+		{ { "p", "s", -1, 5, 0, 59, false, -1, 5, false }, 1, DOCTOR_WARNING },
+		{ { "p", "s", -1, 5, 0, 60, false, -1, 5, false }, 1, DOCTOR_PROBLEM },
+		{ { "p", "s", -1, 5, 0, 60, false, 3, 5, false }, 1, DOCTOR_PROBLEM },
+		{ { "p", "s", -1, 0, 0, 0, false, -1, 7, false },
+		  1,
+		  DOCTOR_WARNING }, /* deferred ones */
+		{ { "p", "s", -1, 5, 0, 60, false, -1, 5, true }, 1, DOCTOR_WARNING }, /* leaves */
+		{ { "p", "s", -1, 0, 0, 0, false, -1, 0, false }, 1, -1 },
+		{ { "p", "s", 0, 5, 0, 9999, true, 3, 5, false },
 		  0,
 		  DOCTOR_WARNING }, /* paused: on purpose */
-		{ { "p", "s", 0, 0, 0, 0, true, 3 }, 1, -1 },
-		{ { "p", "s", 0, 0, 3, 0, true, -1 }, 1, DOCTOR_WARNING },
+		{ { "p", "s", 0, 0, 0, 0, true, 3, 0, true }, 1, -1 },
+		{ { "p", "s", 0, 0, 3, 0, true, -1, 0, true }, 1, DOCTOR_WARNING },
 	};
 	struct doctor_report *r = *state;
 
