@@ -254,6 +254,11 @@ void cli_recording_print(struct cli *cli, const struct baseline *b);
 #define COMMAND(name) int name##_command(struct cli *cli);
 COMMAND(run)
 COMMAND(dev)
+COMMAND(reload)
+COMMAND(host_status)
+COMMAND(host_workers)
+COMMAND(host_log)
+COMMAND(host_stop)
 COMMAND(migrate_up)
 COMMAND(migrate_down)
 COMMAND(migrate_status)

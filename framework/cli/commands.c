@@ -20,6 +20,7 @@ const struct cli_kind_of_value cli_kinds[] = {
 	{ "STATE",         CLI_WORDS,     "ready running deferred waiting dead completed discarded cancelled" },
 	{ "SHELL",         CLI_WORDS,     "bash zsh fish" },
 	{ "COLUMN",        CLI_WORDS,     "order rate inside queue p99 cpu errors" },
+	{ "LEVEL",         CLI_WORDS,     "debug info warning error" },
 	{ "RULE",          CLI_WORDS,     "skip one all" },
 	{ "SHAPE",         CLI_WORDS,     "poisson constant burst ramp" },
 	{ NULL, CLI_WORDS, NULL }
@@ -42,6 +43,12 @@ static const struct cli_option none[] = { { NULL, 0, NULL, NULL } };
 static const struct cli_option run_options[] = {
 	{ "workers",   'w', "N", "worker threads of each process; default: one a core" },
 	{ "processes", 'p', "N", "host processes" },
+	{ NULL, 0, NULL, NULL }
+};
+
+static const struct cli_option reload_options[] = {
+	{ "wait",  0, NULL, "until it is done or rejected; exit code 1 and the reason when it is rejected" },
+	{ "drain", 0, NULL, "stages that are removed stay until their jobs are gone" },
 	{ NULL, 0, NULL, NULL }
 };
 
@@ -226,6 +233,25 @@ const struct cli_command cli_commands[] = {
 	  "Makes the database in a folder of its own, migrates it and runs the configured\n"
 	  "pipelines. Other commands find it after `. FOLDER/env`. The folder keeps the jobs.",
 	  dev_options, 0, 0, dev_command },
+	{ "reload", "", "a running host takes the configuration as it is now, while jobs flow",
+	  "New processes load, open and check everything beside the old ones; then these finish\n"
+	  "the calls that run. Whatever is wrong with the configuration or a plugin leaves the\n"
+	  "host as it was. A stage or pipeline that is removed and still has jobs is refused with\n"
+	  "their number. Settings that only a restart changes are named. Finds the host by the\n"
+	  "settings run_dir and name. SIGHUP does the same and says in the log how it ended.",
+	  reload_options, 0, 0, reload_command },
+	{ "host status", "", "what the host on this machine says of itself: processes, memory, connections",
+	  "Asks the host itself and no database; any user may.",
+	  none, 0, 0, host_status_command },
+	{ "host workers", "", "what each worker of the host on this machine is in, since when, with which job",
+	  "Asks the host itself and no database; any user may.",
+	  none, 0, 0, host_workers_command },
+	{ "host log", "LEVEL", "change what the host on this machine logs, at once",
+	  "Holds until a restart, or until a reload that finds another log_level configured.",
+	  none, 1, 1, host_log_command },
+	{ "host stop", "", "drain the host on this machine, as SIGTERM does",
+	  "Finishes the calls that run and hands the rest back. A second time ends it at once.",
+	  none, 0, 0, host_stop_command },
 	{ "migrate up", "", "bring the database's schema up to date", "Safe to run again, also after it was killed, and by several at once.",
 	  none, 0, 0, migrate_up_command },
 	{ "migrate down", "", "take migrations back; data is lost", "",

@@ -12,26 +12,18 @@
 #include "host/host.h"
 #include "queue/queue.h"
 
-static enum log_level
-level_of(const char *name)
-{
-	static const char *const names[] = { "debug", "info", "warning", "error" };
-
-	for (size_t i = 0; i < countof(names); i++)
-		if (strcmp(name, names[i]) == 0)
-			return (enum log_level)i;
-	return LOG_INFO;
-}
-
 static int
 run_host(struct cli *cli, bool dev)
 {
-	const struct settings *set = &cli->config->set;
-	struct host_options options = { .config = cli->config, .dev = dev };
+	struct host_options options = {
+		.config = cli->config,
+		.config_path = cli->config_path,
+		.overrides = cli->overrides,
+		.n_overrides = cli->n_overrides,
+		.dev = dev,
+	};
 	struct fault fault = { 0 };
 
-	log_open(STDERR_FILENO, level_of(set->log_level),
-	         strcmp(set->log_format, "json") == 0 ? LOG_JSON : LOG_TEXT);
 	return host_run(&options, &fault) == OK ? CLI_OK : cli_fail(&fault);
 }
 
@@ -136,6 +128,7 @@ prepare_database(struct cli *cli, struct dev *d)
 		return cli_fail(&fault);
 	free(cli->config->set.database);
 	cli->config->set.database = mem_dup(db_local_host(d->local));
+	cli_override(cli, "database", cli->config->set.database); /* for a reload */
 	return CLI_OK;
 }
 

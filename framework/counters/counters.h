@@ -23,7 +23,7 @@
 #include "base/base.h"
 
 #define COUNTERS_MAGIC 0x50534354u
-#define COUNTERS_VERSION 5u
+#define COUNTERS_VERSION 6u
 #define COUNTERS_SLOTS 2048u   /* worker x stage x release */
 #define COUNTERS_WORKERS 1024u /* over all host processes of a supervisor */
 #define COUNTERS_PROCESSES 64u
@@ -145,7 +145,10 @@ enum host_counter {
 struct worker_line {    /* what a worker does now, for `status` */
 	uint32_t state; /* enum worker_state of worker/ */
 	uint32_t pid;
-	uint64_t moved; /* grows with each turn of the loop: the watchdog's pulse */
+	uint64_t moved;      /* grows with each turn of the loop: the watchdog's pulse */
+	uint32_t leased;     /* jobs of the lease at hand */
+	uint32_t promised;   /* jobs that plugins promised for later */
+	uint32_t generation; /* of the host's configuration */
 	uint64_t value[HOST_COUNTER_N];
 	uint32_t connections; /* open */
 	uint32_t in_use;      /* of these, in a round trip or lent to a stage */
@@ -189,6 +192,8 @@ struct segment {
 	uint32_t n_workers;       /* lines in use: host processes x workers */
 	_Atomic uint32_t n_slots; /* slots handed out */
 	uint32_t n_processes;
+	uint32_t log_level;  /* of all processes; enum log_level */
+	uint32_t generation; /* of the configuration that is in force */
 	char host[64];
 	struct directory directory;
 	uint64_t reloads[RELOAD_N];

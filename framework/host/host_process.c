@@ -8,26 +8,38 @@
 #include <locale.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host/host_priv.h"
 #include "worker/worker.h"
 
 int
-host_process_run(const struct host_options *options, struct segment *segment, uint32_t first_worker,
-                 uint32_t n_workers, struct host_shared *shared, int stop_fd)
+host_process_run(const struct supervisor *s, struct generation *g, uint32_t i, int stop_fd)
 {
+	struct host_shared *shared = &g->shared[i];
 	struct pool_options pool_options = {
-		.config = options->config,
-		.segment = segment,
-		.first_worker = first_worker,
-		.n_workers = n_workers,
+		.config = g->config,
+		.segment = s->segment,
+		.first_worker = g->first + i * g->workers,
+		.n_workers = g->workers,
 		.host_id = &shared->host_id,
 		.blames = &shared->blames,
-		.dev = options->dev,
+		.dev = s->options->dev,
+		.supervisor = s->id,
+		.generation = g->number,
+		.line = &shared->line,
+		.news_fd = s->news_fd,
+		.go_fd = g->child[i].go_fd,
+		.give_up = g->give_up,
+		.leads = i == 0,
+		.removed = g->removed,
+		.n_removed = g->crossed ? 0 : g->n_removed,
 	};
 	struct pool *pool;
 	enum status st;
 
+	if (g->drops_leaving)
+		config_drop_leaving(g->config); /* this process's copy */
 	signal(SIGPIPE, SIG_IGN);
 	setlocale(LC_ALL, "C.UTF-8");
 	shared->fault = (struct fault){ 0 };

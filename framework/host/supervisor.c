@@ -1,51 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * supervisor.c - forks host processes, starts again those that die.
+ * supervisor.c - one poll loop: signals, news of processes, the control socket.
  *
  * Runs no plugin code, no libpq and no threads, so that nothing of theirs can
- * take it down. What it knows of a death (which stage, which job) it reads from
- * the recorder in shared memory.
+ * take it down.
  */
 #include <errno.h>
-#include <sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "host/host_priv.h"
-
-#define RESTART_LEAST (100 * MSEC)
-#define RESTART_MOST (30 * SEC)
-#define RESTART_MOST_WORKED                                                                        \
-	(2 * SEC) /* after a boot that got as far as to the database: it may be near a job that    \
-	             kills */
-#define STEADY (60 * SEC)    /* lived for so long: its next death is a first one again */
-#define KILL_GRACE (5 * SEC) /* beyond the drain */
-
-struct child {
-	pid_t pid;                      /* 0: not running */
-	int64_t started_at, restart_at; /* mono */
-	int64_t former;                 /* shared->host_id when it was started */
-	int64_t pause;
-};
-
-struct supervisor {
-	const struct host_options *options;
-	struct segment *segment;
-	struct host_shared *shared; /* one for each child */
-	struct child child[HOST_PROCESSES_MAX];
-	uint32_t n, workers; /* processes; workers of each */
-	bool stopping;
-	int64_t kill_at; /* mono */
-	bool unfit;
-	struct fault fault;
-};
 
 char *
 host_segment_path(const struct config *config)
@@ -55,16 +25,10 @@ host_segment_path(const struct config *config)
 	return mem_printf("%s/%s.counters", config->set.run_dir, name[0] ? name : "host");
 }
 
-static uint32_t
-cores(void)
-{
-	cpu_set_t set;
+/* ---- signals ---- */
 
-	return sched_getaffinity(0, sizeof(set), &set) == 0 ? (uint32_t)CPU_COUNT(&set) : 1;
-}
-
-static void
-block_signals(sigset_t *ret_old)
+static enum status
+take_signals(struct supervisor *s, sigset_t *ret_old, struct fault *fault)
 {
 	const int taken[] = { SIGTERM, SIGINT, SIGCHLD, SIGHUP };
 	sigset_t set;
@@ -73,142 +37,77 @@ block_signals(sigset_t *ret_old)
 	for (size_t i = 0; i < countof(taken); i++)
 		sigaddset(&set, taken[i]);
 	sigprocmask(SIG_BLOCK, &set, ret_old);
-}
-
-/* ---- children ---- */
-
-_Noreturn static void
-child_main(struct supervisor *s, uint32_t i, pid_t parent)
-{
-	sigset_t stop;
-	int stop_fd, end;
-
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (getppid() != parent)
-		_exit(HOST_DRAINED); /* the supervisor died before we asked to be told */
-	sigemptyset(&stop);
-	sigaddset(&stop, SIGTERM);
-	sigaddset(&stop, SIGINT);
-	stop_fd = signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
-	end = host_process_run(s->options, s->segment, i * s->workers, s->workers, &s->shared[i],
-	                       stop_fd);
-	exit(end);
+	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	s->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->signal_fd < 0 || s->news_fd < 0)
+		return fault_errno(fault, errno, "cannot watch for signals");
+	return OK;
 }
 
 static void
-start_child(struct supervisor *s, uint32_t i)
+kill_all(struct supervisor *s)
 {
-	pid_t parent = getpid(), pid;
+	generation_signal(s->now, SIGKILL);
+	generation_signal(s->next, SIGKILL);
+	generation_signal(s->old, SIGKILL);
+}
 
-	fflush(NULL);
-	pid = fork();
-	if (pid == 0)
-		child_main(s, i, parent);
-	s->child[i].started_at = clock_mono();
-	s->child[i].former = s->shared[i].host_id;
-	s->child[i].restart_at = INT64_MAX;
-	if (pid > 0) {
-		struct process_line *line = &s->segment->process[i];
+void
+supervisor_stop(struct supervisor *s)
+{
+	int64_t drain = s->now->config->set.drain;
 
-		s->child[i].pid = pid;
-		line->started_at = s->child[i].started_at;
-		line->starts++;
-		__atomic_store_n(&line->pid, (uint32_t)pid, __ATOMIC_RELEASE);
+	if (s->stopping && s->now->kill_at) { /* asked twice */
+		kill_all(s);
 		return;
 	}
-	log_line(LOG_ERROR, "cannot fork a host process", "reason", strerror(errno), NULL);
-	s->child[i].restart_at = clock_mono() + RESTART_MOST;
+	s->stopping = true;
+	host_notify("STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC=%lld",
+	            (long long)((drain + 2 * KILL_GRACE) / 1000));
+	reload_abandon(s);
+	generation_stop(s->now, drain);
+	generation_stop(s->next, drain);
+	generation_stop(s->old, drain);
 }
 
-/* Only where one job is named: of several suspects none is charged, they come back in halves. */
-static void
-add_blame(struct crash_blames *blames, const struct recorder_line *line)
-{
-	struct crash_blame *b;
-
-	if (!line->crashed || !line->exact || blames->n == CRASH_BLAMES)
-		return;
-	b = &blames->list[blames->n++];
-	memcpy(b->lease.bytes, line->lease, sizeof b->lease.bytes);
-	b->job = line->job;
-	b->lane = line->lane;
-	b->signo = (int)line->crashed;
-}
-
-/* What the dead process was in, by its recorder lines. */
-static void
-report_recorder(const struct supervisor *s, uint32_t child)
-{
-	for (uint32_t w = child * s->workers; w < (child + 1) * s->workers; w++) {
-		struct recorder_line *line = &s->segment->recorder[w];
-		const struct counter_slot *slot = &s->segment->slot[line->slot % COUNTERS_SLOTS];
-		char job[24], n[16];
-
-		if (!line->call)
-			continue;
-		snprintf(job, sizeof(job), "%lld", (long long)line->job);
-		snprintf(n, sizeof(n), "%u", line->n);
-		log_line(LOG_ERROR, "a worker was inside a stage when its process died", "pipeline",
-		         slot->pipeline, "stage", slot->stage, "release", slot->release,
-		         line->exact ? "job" : "first_job", job, "jobs", n, NULL);
-		add_blame(&s->shared[child].blames, line);
-		line->call = 0;
-		line->crashed = 0;
-	}
-}
-
-/* What a process did at its end is over, also when it could not say so; what it counted stays. */
-static void
-leave_lines(struct supervisor *s, uint32_t child)
-{
-	s->segment->process[child].pid = 0;
-	s->segment->process[child].host = 0;
-	for (uint32_t w = child * s->workers; w < (child + 1) * s->workers; w++) {
-		s->segment->worker[w].pid = 0;
-		s->segment->worker[w].state = WORKER_STOPPED;
-	}
-}
+/* ---- processes that ended ---- */
 
 static void
-plan_restart(struct supervisor *s, uint32_t i)
+child_ended(struct supervisor *s, struct generation *g, uint32_t i, int status)
 {
-	struct child *child = &s->child[i];
-	int64_t now = clock_mono();
-	bool worked = s->shared[i].host_id != child->former;
-	int64_t most = worked ? RESTART_MOST_WORKED : RESTART_MOST;
-
-	if (now - child->started_at > STEADY || !child->pause)
-		child->pause = RESTART_LEAST;
-	if (child->pause > most)
-		child->pause = most;
-	child->restart_at = now + child->pause;
-	child->pause *= 2;
-}
-
-static void
-child_ended(struct supervisor *s, uint32_t i, int status)
-{
+	bool exited = WIFEXITED(status), unfit = exited && WEXITSTATUS(status) == HOST_UNFIT;
 	char how[64];
 
-	s->child[i].pid = 0;
-	leave_lines(s, i);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == HOST_DRAINED && s->stopping)
+	generation_leave(s, g, i);
+	if (exited && WEXITSTATUS(status) == HOST_DRAINED && g->kill_at)
 		return;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == HOST_UNFIT) {
-		s->unfit = s->stopping = true;
-		s->fault = s->shared[i].fault;
+	if (g == s->next && !s->stopping) {
+		reload_child_ended(s, i, status);
 		return;
 	}
-	if (WIFSIGNALED(status))
-		snprintf(how, sizeof(how), "signal %d (%s)", WTERMSIG(status),
-		         strsignal(WTERMSIG(status)));
-	else
-		snprintf(how, sizeof(how), "exit code %d", WEXITSTATUS(status));
+	if (unfit && g == s->now && !s->unfit) {
+		s->unfit = s->stopping = true;
+		s->fault = g->shared[i].fault;
+		return;
+	}
+	if (unfit)
+		return; /* of a generation that is given up, or of one more: it was said */
+	generation_death(status, how, sizeof how);
 	log_line(LOG_ERROR, "a host process died", "how", how, NULL);
-	s->segment->process[i].deaths++;
-	report_recorder(s, i);
-	if (!s->stopping)
-		plan_restart(s, i);
+	generation_restart(s, g, i);
+}
+
+static void
+find_child(struct supervisor *s, pid_t pid, int status)
+{
+	struct generation *const all[] = { s->now, s->next, s->old };
+
+	for (size_t k = 0; k < countof(all); k++)
+		for (uint32_t i = 0; all[k] && i < all[k]->n; i++)
+			if (all[k]->child[i].pid == pid) {
+				child_ended(s, all[k], i, status);
+				return;
+			}
 }
 
 static void
@@ -218,153 +117,237 @@ reap_children(struct supervisor *s)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (uint32_t i = 0; i < s->n; i++)
-			if (s->child[i].pid == pid)
-				child_ended(s, i, status);
+		find_child(s, pid, status);
 }
 
 static void
-signal_children(struct supervisor *s, int signo)
+hear_signals(struct supervisor *s)
 {
-	for (uint32_t i = 0; i < s->n; i++)
-		if (s->child[i].pid)
-			kill(s->child[i].pid, signo);
-}
+	struct signalfd_siginfo info;
 
-static bool
-any_alive(const struct supervisor *s)
-{
-	for (uint32_t i = 0; i < s->n; i++)
-		if (s->child[i].pid)
-			return true;
-	return false;
+	while (read(s->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+			supervisor_stop(s);
+		if (info.ssi_signo == SIGHUP && !s->stopping)
+			reload_begin(s, s->now->config->set.reload_drain);
+	}
+	reap_children(s);
 }
 
 /* ---- the loop ---- */
 
 static void
-stop(struct supervisor *s)
+kill_late(struct generation *g)
 {
-	if (s->stopping && s->kill_at) { /* asked twice */
-		signal_children(s, SIGKILL);
+	if (!generation_alive(g) || !g->kill_at || clock_mono() < g->kill_at)
 		return;
-	}
-	s->stopping = true;
-	s->kill_at = clock_mono() + s->options->config->set.drain + KILL_GRACE;
-	signal_children(s, SIGTERM);
+	log_line(LOG_ERROR, "a host process did not drain in time and is killed", NULL);
+	generation_signal(g, SIGKILL);
+	g->kill_at = clock_mono() + KILL_GRACE;
 }
 
 static void
-start_due(struct supervisor *s)
+tell_state(struct supervisor *s)
 {
-	for (uint32_t i = 0; i < s->n; i++)
-		if (!s->child[i].pid && clock_mono() >= s->child[i].restart_at)
-			start_child(s, i);
+	const struct config *config = s->now->config;
+	size_t stages = 0;
+	uint32_t i;
+
+	for (i = 0; i < s->now->n; i++) {
+		enum pool_phase phase = generation_phase(s->now, i);
+
+		if (phase != POOL_READY && phase != POOL_WAITING)
+			return;
+	}
+	for (size_t p = 0; p < config->n_pipelines; p++)
+		stages += config->pipelines[p].n_stages;
+	s->ready_told = true;
+	host_notify("READY=1\nSTATUS=%zu stages in %zu pipelines, %u workers in %u processes",
+	            stages, config->n_pipelines, s->now->n * s->now->workers, s->now->n);
 }
 
-static struct timespec
+static void
+tell_watchdog(struct supervisor *s)
+{
+	int64_t now = clock_mono();
+
+	if (!s->watchdog || now < s->watchdog_at)
+		return;
+	s->watchdog_at = now + s->watchdog;
+	if (host_moves(s, now))
+		host_notify("WATCHDOG=1");
+	else
+		log_line(LOG_ERROR, "a host process does not move: systemd's watchdog is not fed",
+		         NULL);
+}
+
+static void
+do_round(struct supervisor *s)
+{
+	if (s->stopping && !s->now->kill_at)
+		supervisor_stop(s);
+	if (!s->stopping) {
+		generation_start_due(s, s->now);
+		if (s->next && s->next->crossed)
+			generation_start_due(s, s->next);
+		reload_step(s);
+		if (!s->ready_told)
+			tell_state(s);
+	}
+	kill_late(s->now);
+	kill_late(s->next);
+	kill_late(s->old);
+	tell_watchdog(s);
+	control_server_ask_again(s->control);
+}
+
+static void
+sooner(int64_t *at, int64_t other)
+{
+	if (other < *at)
+		*at = other;
+}
+
+static void
+sooner_of(int64_t *at, const struct generation *g, bool stopping)
+{
+	if (!g)
+		return;
+	if (g->kill_at)
+		sooner(at, g->kill_at);
+	for (uint32_t i = 0; i < g->n && !stopping && !g->kill_at; i++)
+		if (!g->child[i].pid)
+			sooner(at, g->child[i].restart_at);
+}
+
+static int
 until_next(const struct supervisor *s)
 {
-	int64_t at = s->kill_at ? s->kill_at : INT64_MAX, now = clock_mono(), ns;
+	int64_t at = clock_mono() + 3600 * SEC, now = clock_mono();
 
-	for (uint32_t i = 0; i < s->n && !s->stopping; i++)
-		if (!s->child[i].pid && s->child[i].restart_at < at)
-			at = s->child[i].restart_at;
-	ns = at > now ? at - now : 0;
-	if (ns > 3600 * SEC)
-		ns = 3600 * SEC;
-	return (struct timespec){ .tv_sec = ns / SEC, .tv_nsec = ns % SEC };
+	sooner_of(&at, s->now, s->stopping);
+	sooner_of(&at, s->next, s->stopping);
+	sooner_of(&at, s->old, s->stopping);
+	sooner(&at, reload_until(s));
+	sooner(&at, control_server_until(s->control));
+	if (s->watchdog)
+		sooner(&at, s->watchdog_at);
+	return at > now ? (int)((at - now) / MSEC) + 1 : 0;
 }
 
 static void
 supervise(struct supervisor *s)
 {
-	sigset_t taken;
+	struct pollfd fds[2 + CONTROL_FDS];
+	eventfd_t news;
 
-	sigprocmask(SIG_BLOCK, NULL, &taken);
-	while (!s->stopping || any_alive(s)) {
-		struct timespec wait = until_next(s);
-		int signo = sigtimedwait(&taken, NULL, &wait);
+	while (!s->stopping || generation_alive(s->now) || generation_alive(s->next) ||
+	       generation_alive(s->old)) {
+		size_t n = 2 + control_server_fds(s->control, fds + 2);
 
-		if (signo == SIGTERM || signo == SIGINT)
-			stop(s);
-		if (signo == SIGHUP) {
-			s->segment->reloads[RELOAD_REFUSED]++;
-			log_line(LOG_WARNING,
-			         "the configuration is read at start only: restart to change it",
-			         NULL);
+		fds[0] = (struct pollfd){ .fd = s->signal_fd, .events = POLLIN };
+		fds[1] = (struct pollfd){ .fd = s->news_fd, .events = POLLIN };
+		if (poll(fds, n, until_next(s)) > 0) {
+			if (fds[0].revents)
+				hear_signals(s);
+			eventfd_read(s->news_fd, &news);
+			control_server_serve(s->control, fds + 2, n - 2);
 		}
-		reap_children(s);
-		if (!s->stopping)
-			start_due(s);
-		else if (!s->kill_at)
-			stop(s);
-		if (s->kill_at && clock_mono() >= s->kill_at) {
-			log_line(LOG_ERROR, "a host process did not drain in time and is killed",
-			         NULL);
-			signal_children(s, SIGKILL);
-		}
+		do_round(s);
 	}
 }
 
+/* ---- the whole ---- */
+
 static enum status
-make_room(struct supervisor *s, char **ret_path, struct fault *fault)
+make_room(struct supervisor *s, struct fault *fault)
 {
 	const struct config *config = s->options->config;
+	char *path = host_segment_path(config);
+	enum log_level level = LOG_INFO;
 	enum status st = file_mkdirs(config->set.run_dir, 0755, fault);
 
 	if (st == OK)
 		st = file_mkdirs(config->set.state_dir, 0755, fault);
+	if (st == OK)
+		st = counters_create(path, config->set.name, &s->segment, fault);
+	free(path);
 	if (st != OK)
 		return st;
-	*ret_path = host_segment_path(config);
-	st = counters_create(*ret_path, config->set.name, &s->segment, fault);
-	if (st != OK)
-		free(*ret_path);
-	return st;
+	log_level_of(config->set.log_level, &level);
+	s->segment->log_level = level;
+	s->segment->supervisor_pid = getpid();
+	log_follow(&s->segment->log_level);
+	return control_server_open(config->set.run_dir, config->set.name, host_control, s,
+	                           &s->control, fault);
+}
+
+static void
+close_room(struct supervisor *s)
+{
+	control_server_close(s->control);
+	if (s->segment) {
+		log_follow(NULL);
+		counters_close(s->segment);
+	}
+	generation_free(s->old);
+	generation_free(s->next);
+	generation_free(s->now);
+	buf_done(&s->reload.problems);
+	buf_done(&s->reload.restarts);
+	if (s->signal_fd >= 0)
+		close(s->signal_fd);
+	if (s->news_fd >= 0)
+		close(s->news_fd);
+}
+
+static void
+open_log(const struct settings *set)
+{
+	enum log_level level = LOG_INFO;
+
+	log_level_of(set->log_level, &level);
+	log_open(STDERR_FILENO, level, strcmp(set->log_format, "json") == 0 ? LOG_JSON : LOG_TEXT);
 }
 
 enum status
 host_run(const struct host_options *options, struct fault *fault)
 {
-	const struct settings *set = &options->config->set;
-	struct supervisor s = { .options = options, .n = (uint32_t)set->processes };
-	size_t shared_size;
+	struct config *config = (struct config *)(uintptr_t)options->config; /* not changed */
+	struct supervisor *s = mem_alloc(sizeof *s);
 	sigset_t old;
-	char *path;
 	enum status st;
 
-	if (options->config->n_pipelines == 0) {
+	open_log(&config->set);
+	if (config->n_pipelines == 0) {
+		free(s);
 		fault_hint(fault, "put one into pipelines.d/ beside penstock.conf");
 		return fault_set(fault, INVALID, "no pipeline is configured");
 	}
-	s.workers = set->workers ? (uint32_t)set->workers : (cores() + s.n - 1) / s.n;
-	if (s.n * s.workers > COUNTERS_WORKERS)
-		return fault_set(
-		    fault, INVALID,
-		    "%u processes of %u workers are more than the %u that a host can have", s.n,
-		    s.workers, COUNTERS_WORKERS);
-	st = make_room(&s, &path, fault);
-	if (st != OK)
-		return st;
-	s.segment->supervisor_pid = getpid();
-	s.segment->n_workers = s.n * s.workers;
-	s.segment->n_processes = s.n;
-	shared_size = s.n * sizeof(*s.shared);
-	s.shared = mmap(NULL, shared_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-	                0);
-	check(s.shared != MAP_FAILED);
-	block_signals(&old);
-	for (uint32_t i = 0; i < s.n; i++)
-		start_child(&s, i);
-	supervise(&s);
-	sigprocmask(SIG_SETMASK, &old, NULL);
-	munmap(s.shared, shared_size);
-	counters_close(s.segment);
-	free(path);
-	if (s.unfit) {
-		*fault = s.fault;
-		return fault->status;
+	*s = (struct supervisor){
+		.options = options, .id = uuid_random(), .signal_fd = -1, .news_fd = -1
+	};
+	buf_init(&s->reload.problems);
+	buf_init(&s->reload.restarts);
+	st = take_signals(s, &old, fault);
+	if (st == OK)
+		st = generation_create(s, config, false, &s->now, fault);
+	if (st == OK)
+		st = make_room(s, fault);
+	if (st == OK) {
+		s->watchdog = host_watchdog_interval();
+		s->watchdog_at = clock_mono() + s->watchdog;
+		s->segment->generation = s->now->number;
+		s->now->crossed = true; /* there is nothing to go back to */
+		generation_start(s, s->now);
+		supervise(s);
 	}
-	return OK;
+	if (s->unfit) {
+		*fault = s->fault;
+		st = fault->status;
+	}
+	close_room(s);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	free(s);
+	return st;
 }

@@ -96,11 +96,13 @@ register_pipelines(struct janitor *j, struct fault *fault)
 
 	for (size_t p = 0; p < pool->n_pipelines; p++) {
 		const struct config_pipeline *conf = pool->pipelines[p].conf;
-		struct queue_stage *stages = arena_alloc(j->arena,
-		                                         conf->n_stages * sizeof(*stages));
+		size_t n = conf->n_stages - conf->n_leaving;
+		struct queue_stage *stages = arena_alloc(j->arena, (n + 1) * sizeof(*stages));
 		enum status st;
 
-		for (size_t s = 0; s < conf->n_stages; s++)
+		if (n == 0)
+			continue; /* the whole pipeline leaves */
+		for (size_t s = 0; s < n; s++)
 			stages[s] = (struct queue_stage){
 				.name = conf->stages[s].name,
 				.max_attempts = (int16_t)conf->stages[s].max_attempts,
@@ -112,15 +114,95 @@ register_pipelines(struct janitor *j, struct fault *fault)
 				.max_ready = (int32_t)conf->stages[s].max_ready,
 				.refuses = conf->stages[s].refuses,
 			};
-		st = queue_register(j->db, conf->name, stages, conf->n_stages, fault);
+		st = queue_register(j->db, conf->name, stages, n, fault);
 		if (st != OK)
 			return st;
-		for (size_t s = 0; s < conf->n_stages; s++)
+		for (size_t s = 0; s < n; s++)
 			pool->pipelines[p].lanes[s].id = stages[s].lane;
 	}
-	for (size_t i = 0; i < pool->n_lanes; i++)
-		pool->lane_ids[i] = pool->lanes[i].id;
 	return register_schedules(j, fault);
+}
+
+/* Lanes of the stages that leave: they are in the database already. */
+static enum status
+find_leaving(struct janitor *j, struct fault *fault)
+{
+	enum status st = OK;
+
+	for (size_t p = 0; p < j->pool->n_pipelines && st == OK; p++) {
+		const struct pool_pipeline *pipeline = &j->pool->pipelines[p];
+		size_t n = pipeline->conf->n_leaving, first = pipeline->conf->n_stages - n;
+		const char **names = arena_alloc(j->arena, (n + 1) * sizeof(*names));
+		int32_t *lanes = arena_alloc(j->arena, (n + 1) * sizeof(*lanes));
+
+		for (size_t i = 0; i < n; i++)
+			names[i] = pipeline->conf->stages[first + i].name;
+		if (n > 0)
+			st = queue_lanes(j->db, j->arena, pipeline->conf->name, names, n, lanes,
+			                 fault);
+		for (size_t i = 0; i < n && st == OK; i++)
+			pipeline->lanes[first + i].id = lanes[i];
+	}
+	return st;
+}
+
+/* Pipelines that leave as a whole take no new jobs. */
+static enum status
+retire_pipelines(struct janitor *j, struct fault *fault)
+{
+	const struct pool *pool = j->pool;
+	const char **names = arena_alloc(j->arena, (pool->n_pipelines + 1) * sizeof(*names));
+	size_t n = 0;
+
+	for (size_t p = 0; p < pool->n_pipelines; p++)
+		if (pool->pipelines[p].conf->n_leaving == pool->pipelines[p].conf->n_stages)
+			names[n++] = pool->pipelines[p].conf->name;
+	if (n == 0)
+		return OK;
+	return queue_retire(j->db, j->arena, names, n, &pool->options->supervisor, fault);
+}
+
+static enum status
+lock_pipelines(struct janitor *j, struct fault *fault)
+{
+	const struct pool_options *options = j->pool->options;
+	size_t most = j->pool->n_pipelines + options->n_removed, n = 0;
+	const char **names = arena_alloc(j->arena, (most + 1) * sizeof(*names));
+
+	for (size_t p = 0; p < j->pool->n_pipelines; p++)
+		names[n++] = j->pool->pipelines[p].conf->name;
+	for (size_t i = 0; i < options->n_removed; i++)
+		names[n++] = options->removed[i].pipeline;
+	return queue_lock_pipelines(j->db, j->arena, names, n, fault);
+}
+
+/* All pipelines or none, and none when what is to be removed is in use. */
+static enum status
+change_pipelines(struct janitor *j, struct fault *fault)
+{
+	const struct pool_options *options = j->pool->options;
+	struct fault ignored = { 0 };
+	enum status st = db_begin(j->db, fault);
+
+	if (st != OK)
+		return st;
+	st = lock_pipelines(j, fault);
+	if (st == OK && options->leads && options->n_removed > 0)
+		st = queue_check_removed(j->db, j->arena, options->removed, options->n_removed,
+		                         &options->supervisor, fault);
+	if (st == OK)
+		st = register_pipelines(j, fault);
+	if (st == OK)
+		st = find_leaving(j, fault);
+	if (st == OK && options->leads)
+		st = retire_pipelines(j, fault);
+	if (st == OK)
+		st = db_commit(j->db, fault);
+	else if (db_alive(j->db))
+		db_rollback(j->db, &ignored);
+	for (size_t i = 0; i < j->pool->n_lanes; i++)
+		j->pool->lane_ids[i] = j->pool->lanes[i].id;
+	return st;
 }
 
 /* A boot in the database: from now on this host may hold leases. Replaces the boot that the
@@ -136,6 +218,9 @@ janitor_register(struct janitor *j, int64_t former, struct fault *fault)
 
 	j->boot = uuid_random();
 	st = queue_host_register(j->db, &j->boot, name, machine, getpid(), former, &host, fault);
+	if (st == OK)
+		st = queue_host_serves(j->db, j->arena, host, &pool->options->supervisor,
+		                       pool->lane_ids, pool->n_lanes, fault);
 	if (st != OK)
 		return st;
 	atomic_store(&pool->valid_until, sent + pool->config->set.lease_life);
@@ -239,6 +324,23 @@ listen_or_poll(struct janitor *j, struct fault *fault)
 	return st;
 }
 
+/* Up to here nobody has seen anything of this process. From here on it is part of the house. */
+static enum status
+wait_for_word(struct janitor *j)
+{
+	const struct pool *pool = j->pool;
+	struct pollfd p[] = { { .fd = pool->stop_fd, .events = POLLIN },
+		              { .fd = pool->options->go_fd, .events = POLLIN } };
+
+	if (j->going || pool->options->go_fd < 0)
+		return OK;
+	pool_phase(j->pool, POOL_PREPARED);
+	while (poll(p, countof(p), -1) < 0)
+		check(errno == EINTR);
+	j->going = p[1].revents != 0;
+	return p[0].revents ? STOPPED : OK;
+}
+
 static enum status
 set_up(struct janitor *j, struct fault *fault)
 {
@@ -247,7 +349,11 @@ set_up(struct janitor *j, struct fault *fault)
 	if (st == OK)
 		st = db_schema_check(j->db, fault);
 	if (st == OK)
-		st = register_pipelines(j, fault);
+		st = pool_start_workers(j->pool, fault);
+	if (st == OK)
+		st = wait_for_word(j);
+	if (st == OK)
+		st = change_pipelines(j, fault);
 	if (st == OK)
 		st = listen_or_poll(j, fault);
 	if (st == OK)
@@ -262,6 +368,13 @@ static bool
 passing(enum status st)
 {
 	return st == AWAY || st == UNKNOWN || st == TIMEOUT;
+}
+
+/* Two hosts that made pipelines of the same names, in another order. */
+static bool
+worth_another_try(enum status st, const struct fault *fault)
+{
+	return passing(st) || (st == SQL && strcmp(fault->sqlstate, "40P01") == 0);
 }
 
 static enum status
@@ -280,11 +393,16 @@ connect_first(struct janitor *j, struct fault *fault)
 		st = j->db ? db_reconnect(j->db, fault) : db_open(&options, &j->db, fault);
 		if (st == OK)
 			st = set_up(j, fault);
-		if (!passing(st))
+		arena_reset(j->arena);
+		if (!worth_another_try(st, fault) ||
+		    (!j->going && clock_mono() >= j->pool->options->give_up))
 			return st;
-		if (!told)
+		if (!told) {
 			log_fault(LOG_WARNING, "waiting for the database", fault);
+			pool_phase(j->pool, POOL_WAITING);
+		}
 		told = true;
+		atomic_fetch_add(&j->pool->options->line->rounds, 1);
 		pause_for(j->pool, RECONNECT_PAUSE);
 	} while (!told_to_stop(j->pool));
 	return STOPPED;
@@ -364,10 +482,12 @@ janitor_run(struct pool *pool, struct fault *fault)
 	enum status st;
 
 	log_line(LOG_INFO, "ready", NULL);
+	pool_phase(pool, POOL_READY);
 	while (atomic_load(&pool->n_running) > 0) {
 		if (!atomic_load(&pool->stopping) && told_to_stop(pool))
 			begin_drain(pool);
 		watchdog_look(pool, j->calls);
+		atomic_fetch_add(&pool->options->line->rounds, 1);
 		if (away) {
 			away = !recover(j);
 			continue;

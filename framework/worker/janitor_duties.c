@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include "worker/worker_priv.h"
 
@@ -16,6 +17,7 @@
 #define PACK_EVERY (5 * SEC)
 #define BLOCKS_EVERY (30 * SEC)
 #define WATCH_EVERY SEC /* and at once when it is told */
+#define LEAVE_EVERY (500 * MSEC)
 #define RETIRE_EVERY (30 * SEC)
 #define RETENTION_PARTS 8 /* blocks are closed at this part of the retention's age */
 #define KEYS_LIMIT 10000
@@ -285,6 +287,40 @@ retire(struct janitor *j, struct fault *fault)
 	return st;
 }
 
+/* Stages that leave go when they are empty, and no transaction is open any more that began before
+ * they left and could still put jobs there. The supervisor asks once its other processes, which
+ * could too, are gone. */
+static enum status
+leave(struct janitor *j, struct fault *fault)
+{
+	struct pool *pool = j->pool;
+	struct pool_line *line = pool->options->line;
+	int64_t oldest = 0, next = 0, jobs = 0;
+	bool left;
+	enum status st = OK;
+
+	if (pool->n_leaving == 0 || !pool->options->leads) {
+		j->at[DUTY_LEAVE] = INT64_MAX;
+		return OK;
+	}
+	j->at[DUTY_LEAVE] = clock_mono() + LEAVE_EVERY;
+	if (!atomic_load(&line->ask))
+		return OK;
+	st = queue_horizon(j->db, &oldest, &next, fault);
+	if (st == OK)
+		st = queue_removed(j->db, j->arena, pool->leaving, pool->n_leaving,
+		                   &pool->options->supervisor, &jobs, fault);
+	if (st != OK)
+		return st;
+	if (!j->leave_next)
+		j->leave_next = next;
+	atomic_store(&line->leaving, jobs);
+	left = jobs == 0 && oldest >= j->leave_next;
+	if (atomic_exchange(&line->left, left) != left)
+		eventfd_write(pool->options->news_fd, 1);
+	return OK;
+}
+
 /* The doorbell hangs while somebody sleeps. It is taken down only after a while of work without a
  * pause, since each change leaves a dead row in the table that every enqueue reads. */
 static enum status
@@ -365,6 +401,7 @@ static const struct {
 	{ DUTY_KEYS, free_keys }, { DUTY_FIRE, fire },
 	{ DUTY_REAP, reap },      { DUTY_BLOCKS, make_blocks },
 	{ DUTY_PACK, pack },      { DUTY_RETIRE, retire },
+	{ DUTY_LEAVE, leave },
 };
 
 /* Deferred jobs of our own workers are due at a time that we know. */

@@ -7,6 +7,7 @@
  * trip; the truth is in the database, this is what was last seen of it.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -479,6 +480,13 @@ pool_count(struct worker *w, enum host_counter c, uint64_t n)
 }
 
 void
+pool_phase(struct pool *pool, enum pool_phase phase)
+{
+	atomic_store(&pool->options->line->phase, (uint32_t)phase);
+	eventfd_write(pool->options->news_fd, 1);
+}
+
+void
 pool_state(struct worker *w, enum worker_state state)
 {
 	struct worker_line *line = &w->pool->segment->worker[w->line];
@@ -489,6 +497,7 @@ pool_state(struct worker *w, enum worker_state state)
 		__atomic_store_n(time, *time + (uint64_t)(now - line->since), __ATOMIC_RELAXED);
 	__atomic_store_n(&line->since, now, __ATOMIC_RELAXED);
 	__atomic_store_n(&line->state, (uint32_t)state, __ATOMIC_RELAXED);
+	__atomic_store_n(&line->promised, (uint32_t)w->n_later, __ATOMIC_RELAXED);
 	__atomic_store_n(&line->moved, line->moved + 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&line->in_use,
 	                 state == WORKER_CLAIMING || state == WORKER_SETTLING || w->in_transaction,
@@ -538,6 +547,18 @@ lay_out_lanes(struct pool *pool)
 }
 
 static void
+list_leaving(struct pool *pool)
+{
+	pool->leaving = mem_array(NULL, pool->n_lanes + 1, sizeof(*pool->leaving));
+	for (size_t i = 0; i < pool->n_lanes; i++)
+		if (pool->lanes[i].conf->onward)
+			pool->leaving[pool->n_leaving++] = (struct queue_place){
+				pool->pipelines[pool->lanes[i].pipeline].conf->name,
+				pool->lanes[i].conf->name
+			};
+}
+
+static void
 open_wait(struct pool *pool)
 {
 	struct epoll_event in = { .events = EPOLLIN };
@@ -547,6 +568,62 @@ open_wait(struct pool *pool)
 	check(pool->kick >= 0 && pool->wait_fd >= 0);
 	check(epoll_ctl(pool->wait_fd, EPOLL_CTL_ADD, pool->kick, &in) == 0);
 	check(epoll_ctl(pool->wait_fd, EPOLL_CTL_ADD, pool->stop_fd, &in) == 0);
+}
+
+static bool
+told_to_stop(const struct pool *pool)
+{
+	struct pollfd p = { .fd = pool->stop_fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
+enum status
+pool_start_workers(struct pool *pool, struct fault *fault)
+{
+	eventfd_t kicks;
+	enum status st = OK;
+
+	for (uint32_t i = 0; i < pool->n_workers && st == OK; i++)
+		if (!pool->workers[i].pool)
+			st = worker_start(pool, i, fault);
+	while (st == OK && atomic_load(&pool->n_begun) < pool->n_workers) {
+		struct pollfd p[] = { { .fd = pool->kick, .events = POLLIN },
+			              { .fd = pool->stop_fd, .events = POLLIN } };
+
+		poll(p, countof(p), -1);
+		eventfd_read(pool->kick, &kicks);
+		if (told_to_stop(pool))
+			st = STOPPED;
+	}
+	if (st != OK)
+		return st;
+	pthread_mutex_lock(&pool->lock);
+	st = pool->begin_fault.status;
+	if (st != OK)
+		*fault = pool->begin_fault;
+	pthread_mutex_unlock(&pool->lock);
+	return st;
+}
+
+/* They work from now on; or, with stopping set, end. */
+static void
+let_go(struct pool *pool, bool working)
+{
+	pthread_mutex_lock(&pool->lock);
+	pool->working = working;
+	pthread_cond_broadcast(&pool->begin);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+static void
+stop_workers(struct pool *pool)
+{
+	atomic_store(&pool->stopping, true);
+	let_go(pool, pool->working);
+	pool_wake(pool, pool->n_workers);
+	for (uint32_t i = 0; i < pool->n_workers; i++)
+		worker_join(&pool->workers[i]);
 }
 
 static enum status
@@ -588,11 +665,17 @@ pool_create(const struct pool_options *options, int stop_fd, struct pool **ret_p
 	open_wait(pool);
 	atomic_store(&pool->wake_at, INT64_MAX);
 	pthread_mutex_init(&pool->lock, NULL);
+	pthread_cond_init(&pool->begin, NULL);
+	pool->workers = mem_alloc(pool->n_workers * sizeof(*pool->workers));
+	crash_watch_process();
 	lay_out_lanes(pool);
+	list_leaving(pool);
 	for (size_t i = 0; i < pool->n_lanes && st == OK; i++)
 		st = load_stage(pool, &pool->lanes[i], fault);
-	if (st == OK)
+	if (st == OK) {
+		pool_phase(pool, POOL_LOADED);
 		st = janitor_open(pool, fault);
+	}
 	if (st != OK) {
 		pool_destroy(pool);
 		return st;
@@ -604,19 +687,11 @@ pool_create(const struct pool_options *options, int stop_fd, struct pool **ret_p
 enum status
 pool_run(struct pool *pool, struct fault *fault)
 {
-	enum status st = OK;
+	enum status st;
 
-	pool->workers = mem_array(NULL, pool->n_workers, sizeof(*pool->workers));
-	memset(pool->workers, 0, pool->n_workers * sizeof(*pool->workers));
-	crash_watch_process();
-	for (uint32_t i = 0; i < pool->n_workers && st == OK; i++)
-		st = worker_start(pool, i, fault);
-	if (st == OK)
-		st = janitor_run(pool, fault);
-	atomic_store(&pool->stopping, true);
-	pool_wake(pool, pool->n_workers);
-	for (uint32_t i = 0; i < pool->n_workers; i++)
-		worker_join(&pool->workers[i]);
+	let_go(pool, true);
+	st = janitor_run(pool, fault);
+	stop_workers(pool);
 	janitor_void_orphans(pool);
 	return st;
 }
@@ -626,16 +701,19 @@ pool_destroy(struct pool *pool)
 {
 	if (!pool)
 		return;
+	stop_workers(pool);
 	janitor_close(pool);
 	for (size_t i = 0; i < pool->n_lanes; i++)
 		if (pool->lanes[i].release)
 			stage_close(pool->lanes[i].release);
 	close(pool->wait_fd);
 	close(pool->kick);
+	pthread_cond_destroy(&pool->begin);
 	pthread_mutex_destroy(&pool->lock);
 	free(pool->lanes);
 	free(pool->lane_ids);
 	free(pool->pipelines);
+	free(pool->leaving);
 	free(pool->workers);
 	free(pool->orphans);
 	free(pool->held);

@@ -10,9 +10,12 @@
 #ifndef PENSTOCK_WORKER_H
 #define PENSTOCK_WORKER_H
 
+#include <stdatomic.h>
+
 #include "base/base.h"
 #include "config/config.h"
 #include "counters/counters.h"
+#include "queue/queue.h"
 
 enum worker_state {
 	WORKER_STARTING,
@@ -39,6 +42,23 @@ struct crash_blames {
 	struct crash_blame list[CRASH_BLAMES];
 };
 
+/* How far a host process is, in memory that it shares with its supervisor. */
+enum pool_phase {
+	POOL_LOADING,  /* stages */
+	POOL_LOADED,   /* looks for the database */
+	POOL_WAITING,  /* it is not there */
+	POOL_PREPARED, /* nothing but the registration is missing, and that waits for a word */
+	POOL_READY
+};
+struct pool_line {
+	_Atomic uint32_t phase;
+	_Atomic uint64_t rounds; /* of the janitor: its pulse */
+	_Atomic bool ask; /* set by the supervisor when nobody else of its processes is left: how
+	                     many jobs have the stages that leave? */
+	_Atomic int64_t leaving; /* so many */
+	_Atomic bool left;       /* none, and none can come any more */
+};
+
 struct pool_options {
 	const struct config *config;
 	struct segment *segment;
@@ -48,11 +68,22 @@ struct pool_options {
 	                   * or 0; out: the own id, 0 after leaving */
 	struct crash_blames *blames; /* told to the database at registration, and cleared */
 	bool dev;
+	struct uuid supervisor;
+	uint32_t generation;
+	struct pool_line *line;
+	int news_fd;     /* eventfd, written when the line changes */
+	int go_fd;       /* readable: register now; -1: no need to ask */
+	int64_t give_up; /* mono: no database by then, and no word to register, is a failure */
+	bool leads; /* the first process of several: it judges the removals, and looks after the
+	               stages that leave */
+	const struct queue_place *removed; /* must have no jobs when it registers */
+	size_t n_removed;
 };
 
-/* Waits for the database, checks the schema, registers pipelines and the host, loads every stage.
- * INVALID when a stage cannot be loaded, REFUSED when the schema is not known; STOPPED when stop_fd
- * became readable meanwhile. */
+/* Loads every stage, waits for the database, checks the schema, waits for the word, registers
+ * pipelines and the host: up to the word nothing of it is seen outside of this process. INVALID
+ * when a stage cannot be loaded, REFUSED when the schema is not known or a removed stage has jobs;
+ * STOPPED when stop_fd became readable meanwhile. */
 enum status pool_create(const struct pool_options *options, int stop_fd, struct pool **ret_pool,
                         struct fault *fault);
 /* Runs the workers until stop_fd becomes readable, then drains: running calls end, what is left of

@@ -16,6 +16,13 @@
 
 #include "worker/worker_priv.h"
 
+static void
+tell_lease(const struct worker *w, size_t jobs)
+{
+	__atomic_store_n(&w->pool->segment->worker[w->line].leased, (uint32_t)jobs,
+	                 __ATOMIC_RELAXED);
+}
+
 static struct pg_conn *
 lend_read_connection(void *data)
 {
@@ -208,12 +215,14 @@ run_lease(struct worker *w, struct lease *lease)
 		.hold = lease->hold,
 		.priority = lease->priority,
 	};
+	tell_lease(w, lease->n);
 	if (chain_run(w, lease, &verdicts, &n) == OK)
 		settle_turn(w, &lease->token, verdicts, n, true, &next);
 	else
 		give_up(w, lease);
 	if (!later_of(w, &lease->token))
 		pool_let_go(w->pool, &lease->token);
+	tell_lease(w, 0);
 	next_lease(w);
 	return next;
 }
@@ -277,6 +286,25 @@ work_until_stopped(struct worker *w)
 	later_give_up(w);
 }
 
+/* Tells that the stages are open, or why not, and waits for the word to work. */
+static bool
+begin(struct worker *w, enum status opened, const struct fault *fault)
+{
+	struct pool *pool = w->pool;
+	bool work;
+
+	pthread_mutex_lock(&pool->lock);
+	if (opened != OK && pool->begin_fault.status == OK)
+		pool->begin_fault = *fault;
+	atomic_fetch_add(&pool->n_begun, 1);
+	eventfd_write(pool->kick, 1);
+	while (!pool->working && !atomic_load(&pool->stopping))
+		pthread_cond_wait(&pool->begin, &pool->lock);
+	work = pool->working && opened == OK;
+	pthread_mutex_unlock(&pool->lock);
+	return work;
+}
+
 static void *
 worker_main(void *data)
 {
@@ -285,10 +313,8 @@ worker_main(void *data)
 
 	w->pool->segment->worker[w->line].thread = (uint32_t)gettid();
 	crash_watch_thread(&w->pool->segment->recorder[w->line]);
-	if (init_stages(w, &fault) == OK)
+	if (begin(w, init_stages(w, &fault), &fault))
 		work_until_stopped(w);
-	else
-		log_fault(LOG_ERROR, "a worker cannot start", &fault);
 	fini_stages(w);
 	crash_unwatch_thread();
 	pool_state(w, WORKER_STOPPED);
@@ -315,10 +341,13 @@ worker_start(struct pool *pool, uint32_t index, struct fault *fault)
 	pthread_condattr_destroy(&attr);
 	pool->segment->worker[w->line].pid = (uint32_t)getpid();
 	pool->segment->worker[w->line].since = 0; /* nobody's time since the last boot */
+	pool->segment->worker[w->line].generation = pool->options->generation;
 	pool_state(w, WORKER_STARTING);
 	st = open_worker(w, fault);
-	if (st != OK)
+	if (st != OK) {
+		worker_join(w);
 		return st;
+	}
 	/* signals are the janitor's: a plugin's system calls are not interrupted */
 	sigfillset(&all);
 	crash_unblock(&all);
@@ -328,6 +357,7 @@ worker_start(struct pool *pool, uint32_t index, struct fault *fault)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (err) {
 		atomic_fetch_sub(&pool->n_running, 1);
+		worker_join(w);
 		return fault_errno(fault, err, "cannot start a worker thread");
 	}
 	w->started = true;
@@ -343,4 +373,5 @@ worker_join(struct worker *w)
 		pthread_join(w->thread, NULL);
 	close_worker(w);
 	pthread_cond_destroy(&w->wake);
+	w->pool = NULL;
 }

@@ -96,6 +96,8 @@ struct pool {
 	struct segment *segment;
 	struct pool_pipeline *pipelines;
 	size_t n_pipelines;
+	struct queue_place *leaving; /* stages that leave */
+	size_t n_leaving;
 	struct lane *lanes; /* all, grouped by pipeline */
 	size_t n_lanes;
 	int32_t *lane_ids;
@@ -122,9 +124,13 @@ struct pool {
 	_Atomic int64_t wake_at; /* mono: when a deferred job that we know of is due */
 	struct janitor *janitor;
 	_Atomic uint32_t n_running; /* worker threads that have not ended */
-	int kick;                   /* eventfd: interrupts the janitor's wait */
-	int stop_fd;                /* readable: stop */
-	int wait_fd;                /* epoll over both */
+	_Atomic uint32_t n_begun;   /* that have opened the stages, or could not */
+	bool working;               /* under lock: they may claim */
+	pthread_cond_t begin;
+	struct fault begin_fault; /* under lock: why one could not */
+	int kick;                 /* eventfd: interrupts the janitor's wait */
+	int stop_fd;              /* readable: stop */
+	int wait_fd;              /* epoll over both */
 };
 
 /* pool.c */
@@ -133,6 +139,9 @@ struct lane *pool_lane(struct pool *pool, int32_t id);
  * that waited longest. Fills in the claim but for its token. [worker] */
 struct lane *pool_choose(struct pool *pool, struct worker *worker, struct queue_claim *ret_claim,
                          struct arena *arena);
+/* Starts the workers that do not run yet, and waits until each has opened its stages. STOPPED: it
+ * is to end meanwhile. */
+enum status pool_start_workers(struct pool *pool, struct fault *fault);
 /* What a claim taught: where the lane begins now, how large its parcels are. */
 void pool_claimed(struct pool *pool, struct lane *lane, enum status status,
                   const struct lease *lease, int64_t last, int32_t parcels);
@@ -158,7 +167,8 @@ void pool_let_go(struct pool *pool, const struct uuid *token);
 bool pool_holds(struct pool *pool, const struct uuid *token);
 /* Takes over what people asked for. [janitor] */
 void pool_asked(struct pool *pool, const struct queue_asked *asked);
-bool pool_cancelled(struct pool *pool, int64_t job); /* shall this job end? [any] */
+bool pool_cancelled(struct pool *pool, int64_t job);       /* shall this job end? [any] */
+void pool_phase(struct pool *pool, enum pool_phase phase); /* tells the supervisor */
 bool pool_valid(const struct pool *pool); /* may this host still believe in its leases? */
 void pool_count(struct worker *worker, enum host_counter c, uint64_t n);
 void pool_state(struct worker *worker, enum worker_state state);
@@ -257,8 +267,10 @@ void later_give_up(struct worker *worker); /* all: at a stop */
 
 /* Behind a pooler a look-up is a transaction, which must not stay open. */
 void worker_end_look_up(struct worker *worker);
+/* Connects, and starts the thread, which opens the stages and then waits for pool->working. After
+ * a failure it may be tried again. */
 enum status worker_start(struct pool *pool, uint32_t index, struct fault *fault);
-void worker_join(struct worker *worker);
+void worker_join(struct worker *worker); /* takes one that was not started */
 
 /* ---- worker_crash.c ---- */
 
@@ -296,6 +308,7 @@ enum duty {
 	DUTY_BLOCKS,  /* room for job ids */
 	DUTY_PACK,    /* many small parcels become few */
 	DUTY_RETIRE,  /* what is over for long */
+	DUTY_LEAVE,   /* stages that work off what they have */
 	DUTY_N
 };
 
@@ -315,6 +328,8 @@ struct janitor {
 	struct watch *watches;
 	size_t n_watches;
 	bool listens; /* notifications come; otherwise everybody looks, at most poll_most apart */
+	bool going;   /* has the word to register */
+	int64_t leave_next; /* transactions from here on know nothing of stages that leave; 0 */
 	bool bell;
 	int64_t order_ns;   /* where nobody tells: pause between looks for turns */
 	int64_t busy_since; /* mono; 0: some worker sleeps */

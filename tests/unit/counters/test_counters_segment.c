@@ -312,10 +312,10 @@ another_version_is_refused_and_both_are_named(void **state)
 	(void)state;
 	counters_close(create());
 	overwrite(offsetof(struct segment, version), &version, sizeof version);
-	expect_refusal(INVALID, "layout version 6, this program reads version 5");
+	expect_refusal(INVALID, "layout version 7, this program reads version 6");
 	/* a later layout may be shorter than ours */
 	assert_int_equal(truncate(path, 100), 0);
-	expect_refusal(INVALID, "layout version 6, this program reads version 5");
+	expect_refusal(INVALID, "layout version 7, this program reads version 6");
 }
 
 static void
