@@ -150,13 +150,19 @@ table_of(const struct cli_column *columns, const json_t *list)
 static void
 print_status(const struct cli *cli, const json_t *answer)
 {
-	static const struct cli_column fields[] = {
-		{ "name", CLI_TEXT },        { "state", CLI_TEXT },
-		{ "version", CLI_TEXT },     { "pid", CLI_NUMBER },
-		{ "uptime_s", CLI_SECONDS }, { "generation", CLI_NUMBER },
-		{ "reloads", CLI_NUMBER },   { "log_level", CLI_TEXT },
-		{ NULL, CLI_TEXT }
-	};
+	static const struct cli_column fields[] = { { "name", CLI_TEXT },
+		                                    { "state", CLI_TEXT },
+		                                    { "version", CLI_TEXT },
+		                                    { "pid", CLI_NUMBER },
+		                                    { "uptime_s", CLI_SECONDS },
+		                                    { "generation", CLI_NUMBER },
+		                                    { "reloads", CLI_NUMBER },
+		                                    { "log_level", CLI_TEXT },
+		                                    { "cpus", CLI_NUMBER },
+		                                    { "memory_limit", CLI_BYTES },
+		                                    { "worker_memory", CLI_BYTES },
+		                                    { "lease_bytes", CLI_BYTES },
+		                                    { NULL, CLI_TEXT } };
 	static const struct cli_column processes[] = {
 		{ "pid", CLI_NUMBER },         { "generation", CLI_NUMBER },
 		{ "phase", CLI_TEXT },         { "host", CLI_NUMBER },

@@ -37,12 +37,20 @@ cores(void)
 	return sched_getaffinity(0, sizeof(set), &set) == 0 ? (uint32_t)CPU_COUNT(&set) : 1;
 }
 
-uint32_t
-host_workers(const struct settings *set)
+/* Said once for each generation, and only where something is cut. */
+static void
+tell_sizes(const struct settings *set, const struct host_limits *limits,
+           const struct host_sizes *sizes)
 {
-	uint32_t n = (uint32_t)set->processes;
+	char limit[32], worker[32], lease[32];
 
-	return set->workers ? (uint32_t)set->workers : (cores() + n - 1) / n;
+	if (sizes->worker_memory == set->worker_memory && sizes->lease_bytes == set->lease_bytes)
+		return;
+	log_line(LOG_WARNING,
+	         "the configured memory does not fit into this control group: less is used",
+	         "limit", text_bytes(limits->memory, limit), "worker_memory",
+	         text_bytes(sizes->worker_memory, worker), "lease_bytes",
+	         text_bytes(sizes->lease_bytes, lease), NULL);
 }
 
 /* Lines of the segment from `first` on. */
@@ -84,13 +92,17 @@ enum status
 generation_create(struct supervisor *s, struct config *config, bool owned, struct generation **ret,
                   struct fault *fault)
 {
-	uint32_t n = (uint32_t)config->set.processes, workers = host_workers(&config->set);
-	uint32_t first = find_room(n * workers, COUNTERS_WORKERS, worker_lines(s->now),
-	                           worker_lines(s->old));
-	uint32_t process = find_room(n, COUNTERS_PROCESSES, process_lines(s->now),
-	                             process_lines(s->old));
+	uint32_t n = (uint32_t)config->set.processes, workers, first, process;
+	struct host_limits limits;
+	struct host_sizes sizes;
 	struct generation *g;
 
+	host_limits_read("", &limits);
+	host_sizes(&config->set, cores(), &limits, &sizes);
+	workers = sizes.workers;
+	first = find_room(n * workers, COUNTERS_WORKERS, worker_lines(s->now),
+	                  worker_lines(s->old));
+	process = find_room(n, COUNTERS_PROCESSES, process_lines(s->now), process_lines(s->old));
 	if (n * workers > COUNTERS_WORKERS)
 		return fault_set(
 		    fault, INVALID,
@@ -101,6 +113,7 @@ generation_create(struct supervisor *s, struct config *config, bool owned, struc
 		                 "%u processes of %u workers, beside those that run, are more than "
 		                 "the %u of %u that a host can have: this needs a restart",
 		                 n, workers, COUNTERS_PROCESSES, COUNTERS_WORKERS);
+	tell_sizes(&config->set, &limits, &sizes);
 	g = mem_alloc(sizeof *g);
 	*g = (struct generation){ .number = ++s->generations,
 		                  .config = config,
@@ -109,6 +122,8 @@ generation_create(struct supervisor *s, struct config *config, bool owned, struc
 		                  .process = process,
 		                  .n = n,
 		                  .workers = workers,
+		                  .limits = limits,
+		                  .sizes = sizes,
 		                  .give_up = INT64_MAX };
 	for (uint32_t i = 0; i < n; i++)
 		g->child[i].go_fd = -1;

@@ -221,6 +221,11 @@ answer_status(const struct supervisor *s, struct buf *out)
 	           (int)getpid(), seconds_since(s->segment->started_mono_ns), s->now->number,
 	           s->reload.ended);
 	add_text(out, "log_level", log_level_name((enum log_level)level));
+	buf_printf(out,
+	           ",\"cpus\":%.15g,\"memory_limit\":%" PRId64 ",\"worker_memory\":%" PRId64
+	           ",\"lease_bytes\":%" PRId64,
+	           s->now->limits.cpus, s->now->limits.memory, s->now->sizes.worker_memory,
+	           s->now->sizes.lease_bytes);
 	add_leaving(s, out);
 	add_processes(s, out);
 	buf_addc(out, '}');

@@ -45,6 +45,18 @@ struct child {
 	int64_t beat_at; /* and since when, mono */
 };
 
+/* What the control groups of this process allow; 0: no limit. */
+struct host_limits {
+	double cpus;
+	int64_t memory; /* bytes */
+};
+
+/* What is taken of it: as configured, or less where that does not fit. */
+struct host_sizes {
+	uint32_t workers; /* of one process */
+	int64_t worker_memory, lease_bytes;
+};
+
 struct generation {
 	uint32_t number;
 	struct config *config;
@@ -52,6 +64,8 @@ struct generation {
 	bool drops_leaving;      /* its processes run without the stages that leave */
 	uint32_t process, first; /* lines of the segment: of its processes, of its workers */
 	uint32_t n, workers;     /* processes; workers of each */
+	struct host_limits limits;
+	struct host_sizes sizes;
 	struct child child[HOST_PROCESSES_MAX];
 	struct host_shared *shared;  /* one for each child */
 	struct queue_place *removed; /* must have no jobs when it registers */
@@ -112,7 +126,23 @@ void generation_restart(struct supervisor *s, struct generation *g, uint32_t i);
 /* "signal 11 (Segmentation fault)" */
 void generation_death(int status, char *out, size_t size);
 enum pool_phase generation_phase(const struct generation *g, uint32_t i);
-uint32_t host_workers(const struct settings *set); /* of one process */
+
+/* ---- host_limits.c ---- */
+
+/* `prefix` stands before /proc and the mounted groups: "" but for tests. */
+void host_limits_read(const char *prefix, struct host_limits *ret);
+/* Pure. A worker's memory is at most its part of three quarters of the limit. */
+void host_sizes(const struct settings *set, uint32_t cores, const struct host_limits *limits,
+                struct host_sizes *ret);
+/* Its parts, pure: "150000 100000" of cpu.max; cpu.cfs_quota_us and its period; a number of bytes.
+ */
+double limit_cpu_max(const char *text);
+double limit_cpu_quota(const char *quota_text, const char *period_text);
+int64_t limit_bytes(const char *text);
+/* The folder of this process's group of a controller of version 1 (NULL: of version 2), and where
+ * the tree is mounted, from the texts of /proc/self. The caller frees both. */
+bool limit_folder(const char *mountinfo, const char *cgroups, const char *controller,
+                  char **ret_folder, char **ret_top);
 
 /* ---- host_reload.c ---- */
 

@@ -38,8 +38,11 @@ host_process_run(const struct supervisor *s, struct generation *g, uint32_t i, i
 	struct pool *pool;
 	enum status st;
 
+	/* this process's copy of the configuration */
+	g->config->set.worker_memory = g->sizes.worker_memory;
+	g->config->set.lease_bytes = g->sizes.lease_bytes;
 	if (g->drops_leaving)
-		config_drop_leaving(g->config); /* this process's copy */
+		config_drop_leaving(g->config);
 	signal(SIGPIPE, SIG_IGN);
 	setlocale(LC_ALL, "C.UTF-8");
 	shared->fault = (struct fault){ 0 };
