@@ -430,9 +430,14 @@ recover(struct janitor *j)
 
 	if (db_reconnect(j->db, &fault) != OK || listen_or_poll(j, &fault) != OK ||
 	    queue_host_listens(j->db, atomic_load(&j->pool->host), j->listens, &fault) != OK) {
+		if (!j->told_why)
+			log_fault(LOG_WARNING, "the janitor cannot have the database back yet",
+			          &fault);
+		j->told_why = true;
 		pause_for(j->pool, RECONNECT_PAUSE);
 		return false;
 	}
+	j->told_why = false;
 	j->n_watches = 0; /* what was seen before the outage says nothing about anybody */
 	j->at[DUTY_BEAT] = 0;
 	j->bell = false;

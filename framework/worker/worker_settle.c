@@ -197,11 +197,26 @@ find_out(struct ending *e, struct fault *fault)
 	return st;
 }
 
+/* The disk is full, or memory is: the session is well, and would meet the same again at once. */
+static void
+wait_for_room(struct worker *w, const struct fault *fault, int64_t *pause)
+{
+	if (strncmp(fault->sqlstate, "53", 2) != 0 && strncmp(fault->sqlstate, "58", 2) != 0)
+		return;
+	if (*pause == RECONNECT_LEAST)
+		log_fault(LOG_WARNING, "the database has no room for a settlement: trying again",
+		          fault);
+	pool_state(w, WORKER_AWAY);
+	pool_sleep(w->pool, w, *pause);
+	*pause = *pause * 2 > RECONNECT_MOST ? RECONNECT_MOST : *pause * 2;
+}
+
 /* Brings the token to an end after a first try that did not say OK. */
 static void
 settle_again(struct ending *e, enum status st, struct fault *fault, bool in_transaction)
 {
 	struct worker *w = e->worker;
+	int64_t pause = RECONNECT_LEAST;
 	int tries = 1;
 
 	while (st != OK) {
@@ -214,6 +229,7 @@ settle_again(struct ending *e, enum status st, struct fault *fault, bool in_tran
 			return;
 		case AWAY:
 		case UNKNOWN:
+			wait_for_room(w, fault, &pause);
 			st = find_out(e, fault);
 			if (st ==
 			    NOT_FOUND) /* it had committed, or was voided: either way it is over */

@@ -1,0 +1,88 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# PostgreSQL refuses connections, its COMMIT hangs, its disk is full: hosts wait, no job is charged,
+# and what was begun ends once.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+cleanup() {
+	for pid in "${hosts[@]}"; do kill -TERM "$pid" 2> /dev/null; done
+	for pid in "${hosts[@]}"; do wait "$pid" 2> /dev/null; done
+	"$cluster" stop "$work/pg"
+	if mountpoint -q "$work/space"; then umount "$work/space"; fi
+	finish
+}
+trap cleanup EXIT
+
+configure 'workers = 2; lease_jobs = 20;'
+pipeline ledger 'name = "again"; plugin = "retry_once"; max_attempts = 3; backoff = "10ms";' \
+	'name = "insert"; plugin = "insert"; durable = true; max_attempts = 2;'
+start_database
+if [ "$(id -u)" -eq 0 ]; then # the queue lives on a disk that can be filled
+	mkdir "$work/space"
+	mount -t tmpfs -o "size=64m,mode=700,uid=$(id -u postgres)" tmpfs "$work/space" || { failed=1; exit 1; }
+	sql "create tablespace small location '$work/space'"
+	sql 'create database ledger tablespace small'
+	admin=${admin/dbname=postgres/dbname=ledger}
+	"$penstock" migrate up -q -c "$work/penstock.conf" -d "$admin" || { failed=1; exit 1; }
+	export PENSTOCK_DATABASE="${admin/user=postgres/user=penstock}"
+fi
+sql 'create table effect (job bigint) tablespace pg_default; grant insert on effect to penstock_host'
+start_host one
+
+jobs=0
+more() {
+	sql "set synchronous_commit = local; select count(*) from unnest(penstock.enqueue_many('ledger', array_fill('{}'::json, array[$1])))" > /dev/null
+	jobs=$((jobs + $1))
+}
+moving() { [ "$(settled_n ledger)" -gt "$1" ]; }
+says_log() { grep -q "$1" "$work/one.log"; }
+in_order() { # what must hold after each trouble
+	ok "$1: every job ends" wait_for 90 sql_is "select coalesce(sum(n), 0) from penstock.settled" "$jobs"
+	is 'once, with its effect once' "$jobs $jobs" "$(sql 'select count(*), count(distinct job) from effect' | tr '|' ' ')"
+	is 'no job is charged with it' "$jobs" "$(sql "select count(*) filter (where code = 'FIRST') + 1000000 * count(*) filter (where code <> 'FIRST') from penstock.failure")"
+	ok 'the queue is in order' "$penstock" verify -q
+}
+hosts_backends="select pid from pg_stat_activity where usename = 'penstock' and pid <> pg_backend_pid()"
+
+# ---- no connections (53300)
+
+more 200
+ok 'work has begun' wait_for 30 moving 0
+sql 'alter role penstock connection limit 0'
+sql "select count(pg_terminate_backend(pid)) from ($hosts_backends) x" > /dev/null
+ok 'a host that gets no connection says why' wait_for 30 says_log 'too many connections for role'
+more 50
+sql 'alter role penstock connection limit -1'
+in_order 'with connections again'
+
+# ---- a COMMIT that waits for a standby that is not there; released, cancelled, killed
+
+waiting() { [ "$(sql "select count(*) from pg_stat_activity where wait_event = 'SyncRep'")" -gt 0 ]; }
+hang() { sql "alter system set synchronous_standby_names = '$1'"; sql 'select pg_reload_conf()' > /dev/null; }
+for way in released pg_cancel_backend pg_terminate_backend; do
+	hang nobody
+	more 60
+	ok 'a COMMIT hangs' wait_for 30 waiting
+	if [ "$way" != released ]; then
+		sql "select count($way(pid)) from pg_stat_activity where wait_event = 'SyncRep'" > /dev/null
+	fi
+	hang ''
+	in_order "$way"
+done
+
+# ---- no space on the disk (53100)
+
+if [ "$(id -u)" -eq 0 ]; then
+	fill() { dd if=/dev/zero of="$work/space/balloon" bs=64k status=none 2> /dev/null; [ -e "$work/space/balloon" ]; }
+	more 3000
+	ok 'work has begun' wait_for 30 moving $((jobs - 2900))
+	ok 'the disk is full' fill
+	ok 'the host says so' wait_for 30 says_log 'has no room for a settlement.*No space left on device'
+	rm "$work/space/balloon"
+	in_order 'with space again'
+else
+	echo 'not tried: a full disk, which only root can make'
+fi
+ok 'the host drains' stop_host "$host"
