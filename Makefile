@@ -227,6 +227,10 @@ prove-versions: all stages db-build ## as check-versions, and write docs/proof/v
 check-model: ## the protocol of the lease as a model in Spin, and its mutants
 	@PENSTOCK_BUILD=$(OUT) tests/model/run
 
+.PHONY: prove-faults
+prove-faults: all stages db-build ## every fault in its long form, and write docs/proof/faults.md (CUTS=sample: sooner)
+	@PENSTOCK_BUILD=$(OUT) scripts/prove-faults
+
 .PHONY: prove-%
 prove-%: all tests-build ## every test of one stem: make prove-queue_claim
 	@PENSTOCK_BUILD=$(OUT) scripts/prove '$*'

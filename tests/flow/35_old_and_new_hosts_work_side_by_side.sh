@@ -1,0 +1,59 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# A host whose program does not know the schema refuses to work and says so, and loses nothing. With
+# OLD_PENSTOCK=FILE that older program is run on the schema of this one, beside a host of this one.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+configure
+pipeline ledger 'name = "first"; plugin = "echo";' 'name = "insert"; plugin = "insert"; durable = true;'
+start_database
+sql 'create table effect (job bigint); grant insert on effect to penstock_host'
+all_done() { [ "$(settled_n ledger)" -eq "$1" ]; }
+once() { sql "select count(*) || ' ' || count(distinct job) from effect"; }
+try() { timeout 20 "$penstock" run -s name=tried -s "run_dir=$work/tried" -s "state_dir=$work/state" > "$work/tried.log" 2>&1; }
+
+# ---- this program, and a schema that it does not know
+
+start_host one
+enqueue_n ledger 100
+ok 'a host works' wait_for 30 all_done 100
+last=$(sql "select max(version) from penstock.migration where component = 'penstock'")
+sql "create table kept as select * from penstock.migration where component = 'penstock' and version = $last;
+     delete from penstock.migration where component = 'penstock' and version = $last"
+try
+is 'on an older schema it does not start' 2 $?
+ok 'and says what to do' says 'penstock migrate up' cat "$work/tried.log"
+ok 'the one that runs is not disturbed' bash -c "kill -0 $host"
+sql "insert into penstock.migration select * from kept"
+sql "update penstock.migration set checksum = 'edited' where component = 'penstock' and version = $last"
+try
+is 'on one that was edited neither' 2 $?
+sql "update penstock.migration m set checksum = k.checksum from kept k where m.component = k.component and m.version = k.version"
+enqueue_n ledger 100
+ok 'the host goes on' wait_for 30 all_done 200
+is 'each job once' '200 200' "$(once)"
+
+# ---- an older program, beside it
+
+if [ "${OLD_PENSTOCK:-}" ]; then
+	sed "s|^plugin_path.*|plugin_path = \"$OLD_STAGES\";|" "$work/penstock.conf" > "$work/old.conf"
+	"$OLD_PENSTOCK" run -c "$work/old.conf" -s name=old -s "run_dir=$work/old" -s "state_dir=$work/old-state" > "$work/old.log" 2>&1 &
+	old=$!
+	hosts+=("$old")
+	refused() { ! kill -0 "$old" 2> /dev/null; }
+	runs_or_refuses() { listed old || refused; }
+	ok 'an older program works or refuses' wait_for 30 runs_or_refuses
+	for _ in 1 2 3 4 5 6 7 8 9 10; do enqueue_n ledger 200; done
+	ok 'all jobs end' wait_for 60 all_done 2200
+	is 'each once' '2200 2200' "$(once)"
+	is 'none is charged' 0 "$(sql 'select count(*) from penstock.failure')"
+	if refused; then
+		ok "it refused, and says what to do: $(grep -v info "$work/old.log" | head -n 1)" grep -q 'hint' "$work/old.log"
+	else
+		ok 'it worked beside the new one' bash -c "kill -TERM $old && wait_pid=$old; while kill -0 $old 2> /dev/null; do sleep 0.1; done"
+	fi
+fi
+ok 'the queue is in order' "$penstock" verify -q
+ok 'the host drains' stop_host "$host"
