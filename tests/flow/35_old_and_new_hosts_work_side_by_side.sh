@@ -35,25 +35,44 @@ enqueue_n ledger 100
 ok 'the host goes on' wait_for 30 all_done 200
 is 'each job once' '200 200' "$(once)"
 
-# ---- an older program, beside it
+ok 'the queue is in order' "$penstock" verify -q
+ok 'the host drains' stop_host "$host"
+
+# ---- an older program: started on the new schema, and at work while the schema becomes new
 
 if [ "${OLD_PENSTOCK:-}" ]; then
 	sed "s|^plugin_path.*|plugin_path = \"$OLD_STAGES\";|" "$work/penstock.conf" > "$work/old.conf"
-	"$OLD_PENSTOCK" run -c "$work/old.conf" -s name=old -s "run_dir=$work/old" -s "state_dir=$work/old-state" > "$work/old.log" 2>&1 &
+	run_old() { exec "$OLD_PENSTOCK" run -c "$work/old.conf" -s name=old -s "run_dir=$work/old" -s "state_dir=$work/old-state" >> "$work/old.log" 2>&1; }
+	run_old &
 	old=$!
 	hosts+=("$old")
 	refused() { ! kill -0 "$old" 2> /dev/null; }
 	runs_or_refuses() { listed old || refused; }
-	ok 'an older program works or refuses' wait_for 30 runs_or_refuses
-	for _ in 1 2 3 4 5 6 7 8 9 10; do enqueue_n ledger 200; done
-	ok 'all jobs end' wait_for 60 all_done 2200
-	is 'each once' '2200 2200' "$(once)"
-	is 'none is charged' 0 "$(sql 'select count(*) from penstock.failure')"
+	ok 'an older program works on a new schema or refuses it' wait_for 30 runs_or_refuses
 	if refused; then
-		ok "it refused, and says what to do: $(grep -v info "$work/old.log" | head -n 1)" grep -q 'hint' "$work/old.log"
+		ok "it refused: $(grep -v ' info ' "$work/old.log" | head -n 1)" grep -q 'hint' "$work/old.log"
 	else
-		ok 'it worked beside the new one' bash -c "kill -TERM $old && wait_pid=$old; while kill -0 $old 2> /dev/null; do sleep 0.1; done"
+		ok 'it worked, and drains' stop_host "$old"
 	fi
+
+	sql 'create database upgrade'
+	admin=${admin/dbname=postgres/dbname=upgrade}
+	"$OLD_PENSTOCK" migrate up -q -c "$work/old.conf" -d "$admin"
+	export PENSTOCK_DATABASE="${admin/user=postgres/user=penstock}"
+	sql 'create table effect (job bigint); grant insert on effect to penstock_host'
+	run_old &
+	old=$!
+	hosts+=("$old")
+	ok 'an older program works on its schema' wait_for 30 listed old
+	enqueue_n ledger 500
+	ok 'the schema becomes new under its hands' "$penstock" migrate up -q -d "$admin"
+	start_host new
+	for _ in 1 2 3 4 5 6 7 8 9 10; do enqueue_n ledger 200; done
+	ok 'all jobs end' wait_for 90 all_done 2500
+	is 'each once' '2500 2500' "$(once)"
+	is 'none is charged' 0 "$(sql 'select count(*) from penstock.failure')"
+	ok 'the queue is in order' "$penstock" verify -q
+	echo "it says since: $(grep -v ' info ' "$work/old.log" | tail -n 1)"
+	ok 'the new one drains' stop_host "$host"
+	ok "the old one ends" stop_host "$old"
 fi
-ok 'the queue is in order' "$penstock" verify -q
-ok 'the host drains' stop_host "$host"
