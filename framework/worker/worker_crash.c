@@ -59,8 +59,9 @@ crash_watch_thread(struct recorder_line *line)
 
 	stack.ss_sp = own_stack = mem_alloc(STACK);
 	sigaltstack(&stack, NULL);
-	line->call = 0;
-	line->crashed = 0;
+	/* the watchdog reads it already */
+	__atomic_store_n(&line->call, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&line->crashed, 0, __ATOMIC_RELAXED);
 	own_line = line;
 }
 
