@@ -328,8 +328,8 @@ struct janitor {
 	struct watch *watches;
 	size_t n_watches;
 	bool told_why; /* of the outage at hand */
-	bool listens; /* notifications come; otherwise everybody looks, at most poll_most apart */
-	bool going;   /* has the word to register */
+	bool listens;  /* notifications come; otherwise everybody looks, at most poll_most apart */
+	bool going;    /* has the word to register */
 	int64_t leave_next; /* transactions from here on know nothing of stages that leave; 0 */
 	bool bell;
 	int64_t order_ns;   /* where nobody tells: pause between looks for turns */
