@@ -25,6 +25,8 @@
 #define INLINE_BODY (64 * KiB)
 /* Looks at whole lanes take at most one part in so many of the time. */
 #define SCAN_SHARE 20
+/* and come at least this often, also while there is work enough. */
+#define SCAN_LEAST SEC
 
 struct lane *
 pool_lane(struct pool *pool, int32_t id)
@@ -259,6 +261,19 @@ take_heads(struct lane *lane, const struct queue_heads *seen, bool whole)
 		else if (lane->n_heads < LANE_HEADS)
 			lane->heads[lane->n_heads++] = seen->heads[k];
 	}
+}
+
+/* Workers that always have work never rest, and would not see what came for other lanes, or with a
+ * better priority. */
+bool
+pool_scan_due(struct pool *pool)
+{
+	bool due;
+
+	pthread_mutex_lock(&pool->lock);
+	due = clock_mono() - pool->scanned_at >= SCAN_LEAST;
+	pthread_mutex_unlock(&pool->lock);
+	return due;
 }
 
 enum status

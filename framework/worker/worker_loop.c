@@ -266,6 +266,20 @@ rest(struct worker *w)
 		w->idle_ns = 0;
 }
 
+/* Between two leases, when nobody rested for long. What cannot be seen now is looked for again. */
+static void
+look_around(struct worker *w)
+{
+	struct fault fault = { 0 };
+	bool any;
+
+	if (!pool_scan_due(w->pool))
+		return;
+	if (pool_scan(w->pool, w->db, w->arena[1], &any, &fault) != OK)
+		log_fault(LOG_WARNING, "cannot look at the lanes", &fault);
+	arena_reset(w->arena[1]);
+}
+
 static void
 work_until_stopped(struct worker *w)
 {
@@ -275,6 +289,8 @@ work_until_stopped(struct worker *w)
 		later_settle(w);
 		if (!lease)
 			lease = claim(w);
+		else
+			look_around(w);
 		if (!lease) {
 			rest(w);
 			continue;

@@ -149,6 +149,7 @@ void pool_claimed(struct pool *pool, struct lane *lane, enum status status,
 void pool_ready(struct pool *pool, int32_t lane, int16_t priority);
 /* Somebody else put jobs into a lane; of which priority is not known. [janitor] */
 void pool_rung(struct pool *pool, int32_t lane);
+bool pool_scan_due(struct pool *pool); /* has nobody looked for long? [any] */
 /* Reads the heads of all lanes through `db`. *ret_any: whether something may be ready. */
 enum status pool_scan(struct pool *pool, struct db *db, struct arena *arena, bool *ret_any,
                       struct fault *fault);
