@@ -232,6 +232,11 @@ check-model: ## the protocol of the lease as a model in Spin, and its mutants
 prove-faults: all stages db-build ## every fault in its long form, and write docs/proof/faults.md (CUTS=sample: sooner)
 	@PENSTOCK_BUILD=$(OUT) scripts/prove-faults
 
+.PHONY: prove-profile
+prove-profile: all stages ## what profile foresees beside what came, into docs/proof/profile.md (ten minutes, a quiet machine)
+	@scripts/deps build test bench
+	@PENSTOCK_BUILD=$(OUT) bench/prove-profile
+
 .PHONY: prove-%
 prove-%: all tests-build ## every test of one stem: make prove-queue_claim
 	@PENSTOCK_BUILD=$(OUT) scripts/prove '$*'

@@ -330,8 +330,10 @@ say_unknown(struct report *r)
 		say(r, "The database's server is not on this machine, or not reached by a socket: "
 		       "its cores are not known.");
 	if (seen->cores_elsewhere > 0.1)
-		say(r, "%.2g cores were busy with other things, and are not counted as there.",
-		    seen->cores_elsewhere);
+		say(r,
+		    "%.2g cores were busy with other things; %.2g are counted as there for this "
+		    "pipeline.",
+		    seen->cores_elsewhere, r->p->cores);
 }
 
 static void
@@ -379,8 +381,9 @@ print_json(const struct report *r, struct cli_table *const tables[3])
 	if (p->load != PROFILE_NO_JOBS) {
 		const struct profile_resource *x = &p->resources[p->binding];
 
-		buf_printf(&out, ", \"bound_per_s\": %.6g, \"binding\": \"%s\"", p->bound,
-		           profile_kind_name(x->kind));
+		if (isfinite(p->bound))
+			buf_printf(&out, ", \"bound_per_s\": %.6g", p->bound);
+		buf_printf(&out, ", \"binding\": \"%s\"", profile_kind_name(x->kind));
 		if (x->kind == PROFILE_CAP)
 			buf_printf(&out, ", \"cap\": \"%s\"", profile_cap_name(x->cap));
 		buf_adds(&out, ", \"most_used_by\": ");

@@ -236,6 +236,19 @@ ended(const struct profile_seen *seen)
 	return sum;
 }
 
+/* Cores that strangers keep busy are not there for us as far as they make us wait: who never waits
+ * for a core takes it from them. */
+static double
+cores_for_us(const struct profile_seen *seen)
+{
+	double server = seen->server_cpu > 0 ? seen->server_cpu : 0;
+	double on_cores = seen->host_cpu + server, kept = 1;
+
+	if (seen->cores_wait >= 0 && on_cores > 0)
+		kept = seen->cores_wait / (seen->cores_wait + on_cores);
+	return fmax(seen->cores - seen->cores_elsewhere * kept, 0.1);
+}
+
 void
 profile_make(const struct profile_seen *seen, struct profile *ret)
 {
@@ -247,7 +260,7 @@ profile_make(const struct profile_seen *seen, struct profile *ret)
 	ret->parts = mem_array(NULL, seen->n_stages + 1, sizeof *ret->parts);
 	memset(ret->parts, 0, (seen->n_stages + 1) * sizeof *ret->parts);
 	ret->workers = fmax(seen->workers - seen->workers_elsewhere, 0.1);
-	ret->cores = fmax(seen->cores - seen->cores_elsewhere, 0.1);
+	ret->cores = cores_for_us(seen);
 	ret->rate = ended(seen) / seen->seconds;
 	profile_visits(seen, visits);
 	for (size_t i = 0; i < seen->n_stages; i++)

@@ -46,13 +46,18 @@ visits_a_job_before(const struct profile_seen *seen, const double *visits, size_
 void
 profile_visits(const struct profile_seen *seen, double *ret_visits)
 {
+	bool begun = false;
+
 	for (size_t i = 0; i < seen->n_stages; i++) {
 		const struct profile_seen_stage *s = &seen->stages[i];
-		double first = i == 0 ? 1 : s->came * visits_a_job_before(seen, ret_visits, i);
+		double first = s->came * visits_a_job_before(seen, ret_visits, i);
 		double back = ratio(s->again, s->jobs);
 
-		if (i == 0 && s->jobs <= 0)
-			first = 0;
+		/* those in front may have been held all the time, because a queue behind them is
+		 * full */
+		if (!begun)
+			first = s->jobs > 0;
+		begun |= s->jobs > 0;
 		ret_visits[i] = first / (back < 0.99 ? 1 - back : 0.01);
 	}
 }
@@ -83,7 +88,7 @@ struct spread {
 static void
 make_spread(const struct profile_seen *seen, const struct profile *p, struct spread *ret)
 {
-	double server = known(seen->server_cpu), on_cores = seen->host_cpu + server, share;
+	double server = known(seen->server_cpu), on_cores = seen->host_cpu + server, share, ours;
 	double stage_lock = known(seen->stage_lock) * seen->seconds;
 
 	*ret = (struct spread){ .jobs = pipeline_jobs(seen, p) };
@@ -98,7 +103,10 @@ make_spread(const struct profile_seen *seen, const struct profile *p, struct spr
 	ret->stage_lock = stage_lock < ret->stage_db ? stage_lock : ret->stage_db;
 	ret->queue_lock = known(seen->queue_lock) * seen->seconds;
 	ret->locked = seen->lock_held > LOCK_SEEN ? seen->lock_held * seen->seconds : 0;
-	ret->wait_per_cpu = ratio(known(seen->cores_wait), on_cores);
+	/* what strangers made us wait for is no queue of our own: it stays in `waits` */
+	ours = on_cores / seen->seconds;
+	ret->wait_per_cpu = ratio(known(seen->cores_wait), on_cores) *
+	                    ratio(ours, ours + seen->cores_elsewhere);
 }
 
 /* A stage, all that was seen of it together. */

@@ -35,7 +35,7 @@ check_little(const struct profile_seen *seen, const struct profile_seen_stage *s
 	double in_calls = s->wall > 0 ? 1 - s->later_worker / s->wall : 0;
 	double call_s = s->calls > 0 ? s->wall / s->calls : 0;
 	double later_s = s->promised > 0 ? s->later / s->promised : 0;
-	double workers, edges;
+	double workers, edges, more;
 
 	ret->little_n = s->inside * in_calls + s->in_flight;
 	ret->little_xr = s->timed / seen->seconds * mean_time;
@@ -44,8 +44,12 @@ check_little(const struct profile_seen *seen, const struct profile_seen_stage *s
 	edges = workers * call_s + ret->little_n * later_s;
 	ret->little_margin = HISTOGRAM_ERROR * ret->little_xr + edges / seen->seconds +
 	                     3 * error_of_looks(seen, ret->little_n, fmax(call_s, later_s)) + 0.01;
+	/* a promised job is inside until its worker has come for it, its time ends before */
+	more = ret->little_n - ret->little_xr;
+	if (s->promised > 0 && more > 0)
+		more = 0;
 	ret->little_holds = s->timed < JOBS_LEAST || seen->samples < JOBS_LEAST ||
-	                    fabs(ret->little_n - ret->little_xr) <= ret->little_margin;
+	                    fabs(more) <= ret->little_margin;
 }
 
 static double

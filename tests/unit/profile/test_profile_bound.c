@@ -346,6 +346,31 @@ two_more_workers_help_where_workers_hold_and_not_where_cores_do(void **state)
 	profile_done(&p);
 }
 
+static void
+strangers_take_cores_only_as_far_as_they_make_us_wait(void **state)
+{
+	struct profile_seen_stage stages[STAGES_MOST];
+	struct profile_seen seen;
+	struct profile p;
+
+	(void)state;
+	show(&truths[2], &seen, stages);
+	seen.cores_elsewhere = 1.9;
+	seen.cores_wait = 0; /* they give way */
+	profile_make(&seen, &p);
+	near(p.cores, 2, 1e-9);
+	assert_int_equal(p.resources[p.binding].kind, PROFILE_WORKERS);
+	profile_done(&p);
+	seen.cores_wait = 9 * seen.host_cpu; /* nine tenths of the time they do not */
+	profile_make(&seen, &p);
+	near(p.cores, 2 - 1.9 * 0.9, 1e-9);
+	profile_done(&p);
+	seen.cores_wait = PROFILE_UNKNOWN;
+	profile_make(&seen, &p);
+	near(p.cores, 0.1, 1e-9);
+	profile_done(&p);
+}
+
 /* ---- visits ---- */
 
 static void
@@ -364,6 +389,23 @@ visits_come_from_what_is_sent_not_from_what_came_out(void **state)
 	near(visits[0], 1, 1e-9);
 	near(visits[1], 1, 1e-9);
 	near(visits[2], 0.5, 1e-9);
+}
+
+static void
+a_first_stage_that_is_held_does_not_hide_the_others(void **state)
+{
+	struct profile_seen_stage s[3] = {
+		{ .jobs = 0 }, /* the queue behind it is full */
+		{ .jobs = 100, .came = 0, .from = 1 },
+		{ .jobs = 100, .came = 100, .from = 2 },
+	};
+	const struct profile_seen seen = { .seconds = 1, .stages = s, .n_stages = 3 };
+	double visits[3];
+
+	(void)state;
+	profile_visits(&seen, visits);
+	near(visits[1], 1, 1e-9);
+	near(visits[2], 1, 1e-9);
 }
 
 static void
@@ -529,7 +571,9 @@ main(void)
 		cmocka_unit_test(every_binding_resource_is_named_and_twice_as_fast_is_foreseen),
 		cmocka_unit_test(a_rate_binds_and_twice_the_rate_is_foreseen),
 		cmocka_unit_test(two_more_workers_help_where_workers_hold_and_not_where_cores_do),
+		cmocka_unit_test(strangers_take_cores_only_as_far_as_they_make_us_wait),
 		cmocka_unit_test(visits_come_from_what_is_sent_not_from_what_came_out),
+		cmocka_unit_test(a_first_stage_that_is_held_does_not_hide_the_others),
 		cmocka_unit_test(visits_count_retries_and_split_routes),
 		cmocka_unit_test(nothing_counted_is_no_load_and_not_a_number_nowhere),
 		cmocka_unit_test(a_pipeline_that_keeps_up_has_bounds_above_what_comes),
