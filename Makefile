@@ -170,6 +170,10 @@ bench-latency bench-depth bench-limits:
 	@$(MAKE) --no-print-directory all stages bench-build
 	@bench/queue $(@:bench-%=%)
 
+.PHONY: bench-counters
+bench-counters: all bench-build $(OUT)/test/stages/spin.so ## what counting costs, at jobs of one microsecond in calls of 256
+	@$(OUT)/bench/counters $(OUT)/test/stages/spin.so
+
 .PHONY: install
 install: all man ## install below PREFIX (/usr/local), SYSCONFDIR (/etc); DESTDIR for packagers
 	@scripts/install-files '$(OUT)' '$(DESTDIR)' '$(PREFIX)' '$(LIBDIR)' '$(SYSCONFDIR)' '$(VERSION)' \

@@ -201,7 +201,8 @@ struct segment {
 	int64_t first_boot;    /* id of the first; 0: none yet */
 	uint64_t n_boots;      /* ids that were given to ours */
 	uint64_t boots_beside; /* other hosts that lived when one of ours came */
-	uint64_t spare[32];
+	int64_t first_boot_us; /* when the first came, by the database's clock */
+	uint64_t spare[31];
 	struct process_line process[COUNTERS_PROCESSES];
 	struct worker_line worker[COUNTERS_WORKERS];
 	struct recorder_line recorder[COUNTERS_WORKERS];
@@ -216,6 +217,8 @@ enum status counters_create(const char *path, const char *host, struct segment *
 enum status counters_open(const char *path, const struct segment **ret_segment,
                           struct fault *fault);
 void counters_close(const struct segment *segment);
+/* Writes down a boot of a host process. [any thread of any process] */
+void counters_boot(struct segment *segment, int64_t host, int64_t at_us, int64_t beside);
 /* Slots handed out so far; of these some may not be SLOT_USED yet. [any process] */
 static inline uint32_t
 counters_n_slots(const struct segment *segment)

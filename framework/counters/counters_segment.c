@@ -169,6 +169,25 @@ counters_close(const struct segment *segment)
 		munmap((void *)(uintptr_t)segment, sizeof *segment);
 }
 
+/* Processes of one supervisor may come in any order. */
+void
+counters_boot(struct segment *segment, int64_t host, int64_t at_us, int64_t beside)
+{
+	int64_t first = __atomic_load_n(&segment->first_boot, __ATOMIC_ACQUIRE);
+	int64_t at = __atomic_load_n(&segment->first_boot_us, __ATOMIC_ACQUIRE);
+
+	while ((first == 0 || host < first) &&
+	       !__atomic_compare_exchange_n(&segment->first_boot, &first, host, false,
+	                                    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		;
+	while ((at == 0 || at_us < at) &&
+	       !__atomic_compare_exchange_n(&segment->first_boot_us, &at, at_us, false,
+	                                    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		;
+	__atomic_fetch_add(&segment->boots_beside, (uint64_t)beside, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&segment->n_boots, 1, __ATOMIC_RELEASE);
+}
+
 static double
 as_double(uint64_t bits)
 {

@@ -223,6 +223,10 @@ struct queue_host {
 enum status queue_host_register(struct db *db, const struct uuid *boot, const char *name,
                                 const char *machine, int pid, int64_t former, int64_t *ret_host,
                                 struct fault *fault);
+/* Hosts of other names or machines that live beside a boot, and when it was registered, by the
+ * database's clock. */
+enum status queue_host_company(struct db *db, int64_t host, int64_t *ret_beside, int64_t *ret_at_us,
+                               struct fault *fault);
 /* NOT_FOUND: somebody voided this host. */
 enum status queue_host_beat(struct db *db, int64_t host, struct fault *fault);
 /* For people: is it told of new jobs, or does it look for them? */

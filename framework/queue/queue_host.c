@@ -23,6 +23,29 @@ queue_host_register(struct db *db, const struct uuid *boot, const char *name, co
 }
 
 enum status
+queue_host_company(struct db *db, int64_t host, int64_t *ret_beside, int64_t *ret_at_us,
+                   struct fault *fault)
+{
+	struct db_args args;
+	struct db_result *r;
+	enum status st;
+
+	db_args_init(&args);
+	db_arg_int8(&args, host);
+	st = db_call(db, sql_host_company, &args, &r, fault);
+	if (st != OK)
+		return st;
+	if (db_rows(r) == 1) {
+		*ret_beside = db_int(r, 0, 0);
+		*ret_at_us = db_time_us(r, 0, 1);
+	} else {
+		st = NOT_FOUND; /* somebody voided it at once */
+	}
+	db_result_free(r);
+	return st;
+}
+
+enum status
 queue_host_beat(struct db *db, int64_t host, struct fault *fault)
 {
 	struct db_args args;

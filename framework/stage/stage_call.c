@@ -6,9 +6,12 @@
  * is charged to the right stage. Whatever the plugin leaves behind, each job
  * ends with an outcome that can be stored.
  *
- * Note on time: the CPU clock costs a microsecond and is read twice a call.
- * Jobs of the each() form are timed one by one while a job takes longer than
- * TIME_EACH on average; below that one of SAMPLE is timed and counts for all.
+ * Note on time: the CPU clock costs a microsecond and is read twice a call; of
+ * calls shorter than CPU_EACH one of CPU_SAMPLE is read, and its share of CPU
+ * in wall time counts for the others. Jobs of the each() form are timed one by
+ * one while a job takes longer than TIME_EACH on average; below that one of
+ * SAMPLE is timed and counts for all, and one of SAMPLE_SHORT where even that
+ * would show (bench/counters.c).
  */
 #include "stage/stage_priv.h"
 
@@ -17,7 +20,11 @@
 #include <string.h>
 
 #define TIME_EACH 10000 /* ns */
+#define TIME_SHORT 2000 /* ns */
 #define SAMPLE 16u
+#define SAMPLE_SHORT 64u
+#define CPU_EACH (500 * INT64_C(1000)) /* ns */
+#define CPU_SAMPLE 16u
 
 /* ---- before ---- */
 
@@ -172,10 +179,11 @@ static size_t
 run_sampled(struct running *running)
 {
 	struct release_worker *w = running->worker;
+	size_t most = w->mean_ns < TIME_SHORT ? SAMPLE_SHORT : SAMPLE;
 	size_t n = running->call->n, i = 0;
 
 	while (i < n) {
-		size_t group = n - i < SAMPLE ? n - i : SAMPLE, pick;
+		size_t group = n - i < most ? n - i : most, pick;
 
 		w->sample = splitmix64(w->sample);
 		pick = i + w->sample % group;
@@ -195,12 +203,24 @@ run_sampled(struct running *running)
 }
 
 static size_t
+run_untimed(struct running *running)
+{
+	size_t i;
+
+	for (i = 0; i < running->call->n && (i == 0 || !stopping(running)); i++)
+		run_one(running, (uint32_t)i);
+	return i;
+}
+
+static size_t
 run_each(struct running *running)
 {
 	if (running->call->n == 1) {
 		run_one(running, 0);
 		return 1;
 	}
+	if (!running->call->slot)
+		return run_untimed(running);
 	return running->worker->mean_ns > TIME_EACH ? run_timed(running) : run_sampled(running);
 }
 
@@ -392,24 +412,38 @@ count_call(struct running *running, size_t seen, struct call_sample *sample)
 
 /* ---- the whole ---- */
 
-/* The three clocks of a call: read in this order before and in the other after. */
+/* What a call is measured by besides its time. */
 struct meter {
 	uint64_t allocated, freed;
-	int64_t cpu;
+	int64_t cpu; /* 0: not read */
 };
 
-static void
-meter_read(struct meter *m)
+static bool
+cpu_is_read(struct release_worker *w, size_t n)
 {
-	memory_thread_bytes(&m->allocated, &m->freed);
-	m->cpu = clock_cpu();
+	return w->mean_ns * (int64_t)n > CPU_EACH || w->cpu_turn++ % CPU_SAMPLE == 0;
 }
 
 static void
-count_meter(struct counter_slot *slot, const struct meter *from, const struct meter *to,
+meter_read(struct meter *m, bool cpu)
+{
+	memory_thread_bytes(&m->allocated, &m->freed);
+	m->cpu = cpu ? clock_cpu() : 0;
+}
+
+static void
+count_meter(struct running *running, const struct meter *from, const struct meter *to, int64_t wall,
             struct call_sample *sample)
 {
-	sample->cpu_ns = to->cpu > from->cpu ? (uint64_t)(to->cpu - from->cpu) : 0;
+	struct counter_slot *slot = running->call->slot;
+	struct release_worker *w = running->worker;
+	int64_t cpu = to->cpu - from->cpu;
+
+	if (from->cpu == 0)
+		cpu = (int64_t)(w->cpu_share * (double)wall);
+	else if (wall > 0)
+		w->cpu_share = (double)cpu / (double)wall;
+	sample->cpu_ns = cpu > 0 ? (uint64_t)cpu : 0;
 	sample->allocated = to->allocated - from->allocated;
 	counter_add(slot, COUNTER_cpu_ns, sample->cpu_ns);
 	counter_add(slot, COUNTER_allocated, sample->allocated);
@@ -436,6 +470,7 @@ stage_call_run(struct stage_call *call)
 	struct running running = { .call = call, .worker = &r->workers[call->worker] };
 	struct call_sample sample = { 0 };
 	struct meter before, after;
+	bool reads_cpu;
 	int64_t ended;
 	size_t seen;
 
@@ -446,8 +481,9 @@ stage_call_run(struct stage_call *call)
 	prepare(&running);
 	if (r->d.threading == PS_SERIAL)
 		wait_for_turn(call);
+	reads_cpu = call->slot && cpu_is_read(running.worker, call->n);
 	if (call->slot)
-		meter_read(&before);
+		meter_read(&before, reads_cpu);
 	running.began = clock_mono();
 	set_deadline(&running, running.began);
 	record(&running, running.began);
@@ -462,8 +498,8 @@ stage_call_run(struct stage_call *call)
 		__atomic_store_n(&call->line->call, 0, __ATOMIC_RELEASE);
 	ended = clock_mono();
 	if (call->slot) {
-		meter_read(&after);
-		count_meter(call->slot, &before, &after, &sample);
+		meter_read(&after, reads_cpu);
+		count_meter(&running, &before, &after, ended - running.began, &sample);
 		if (running.db_since)
 			sample.db_ns = (uint64_t)(ended - running.db_since);
 		counter_add(call->slot, COUNTER_db_ns, sample.db_ns);

@@ -108,6 +108,8 @@ struct release_worker {
 	size_t jobs_room;
 	int64_t mean_ns; /* of a job; decides whether each is timed */
 	uint64_t sample; /* state of the generator that picks jobs to time */
+	uint32_t cpu_turn;
+	double cpu_share; /* CPU in wall time of the last call whose CPU was read */
 	struct log_site sites[LOG_SITES];
 } __attribute__((aligned(64)));
 

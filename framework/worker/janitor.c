@@ -213,7 +213,7 @@ janitor_register(struct janitor *j, int64_t former, struct fault *fault)
 	struct pool *pool = j->pool;
 	char machine[HOST_NAME_MAX + 1];
 	const char *name = host_name(pool, machine);
-	int64_t sent = clock_mono(), host;
+	int64_t sent = clock_mono(), host, beside = 0, at_us = 0;
 	enum status st;
 
 	j->boot = uuid_random();
@@ -223,6 +223,11 @@ janitor_register(struct janitor *j, int64_t former, struct fault *fault)
 		                       pool->lane_ids, pool->n_lanes, fault);
 	if (st != OK)
 		return st;
+	st = queue_host_company(j->db, host, &beside, &at_us, fault);
+	if (st != OK && st != NOT_FOUND)
+		return st;
+	counters_boot(pool->segment, host, at_us, beside);
+	pool->segment->process[pool->options->first_worker / pool->n_workers].host = host;
 	atomic_store(&pool->valid_until, sent + pool->config->set.lease_life);
 	atomic_store(&pool->host, host);
 	*pool->options->host_id = host;

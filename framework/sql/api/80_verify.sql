@@ -91,3 +91,18 @@ begin
 		format('in block %s', s.block)
 		from (select last_value >> penstock.block_bits() as block from penstock.job_id) s;
 end $$;
+
+-- For the comparison with what a host counted.
+create or replace function penstock.ended_since(p_since_us bigint) returns table (pipeline text, stage text, completed bigint, discarded bigint)
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+	select p.name, l.stage, coalesce(sum(s.n) filter (where s.outcome = 2), 0)::bigint, coalesce(sum(s.n) filter (where s.outcome = 3), 0)::bigint
+	from penstock.lane l
+	join penstock.pipeline p on p.id = l.pipeline
+	left join penstock.settled s on s.lane = l.id and s.at >= timestamptz 'epoch' + p_since_us * interval '1 microsecond'
+	group by p.name, l.stage order by 1, 2
+$$;
+
+create or replace function penstock.at_rest(out running bigint, out youngest bigint)
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+	select (select coalesce(sum(n), 0)::bigint from penstock.lease), (select coalesce(last_value, 0) from penstock.host_id_seq)
+$$;
