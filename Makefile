@@ -75,7 +75,7 @@ PLUGIN_CFLAGS = $(COMMON) -fPIC -fvisibility=hidden -Iframework $(CPPFLAGS)
 CORE_LDFLAGS  = -pie -pthread $(VARIANT_L) $(LDFLAGS)
 CORE_LIBS     = $(pkgs_libs) -ldl -lm
 
-PKGS := libpq libconfig jansson libsodium smartcols ncursesw $(ALLOCATOR)
+PKGS := libpq libconfig jansson libsodium libmicrohttpd smartcols ncursesw $(ALLOCATOR)
 # asked once, and only when something is compiled
 pkgs_cflags = $(eval pkgs_cflags := $$(shell pkg-config --cflags $(PKGS)))$(pkgs_cflags)
 pkgs_libs   = $(eval pkgs_libs := $$(shell pkg-config --libs $(PKGS)))$(pkgs_libs)

@@ -40,6 +40,15 @@ settings_pooled(const struct settings *set)
 	return strcmp(set->pooler, "transaction") == 0;
 }
 
+/* Where HTTP is served: "127.0.0.1:9187", "[::1]:9187", "localhost:9187", ":9187" (loopback). An
+ * address, no name: names are looked up elsewhere than where one thinks. INVALID. */
+struct config_http {
+	char host[64];
+	uint16_t port;
+	bool ipv6;
+};
+enum status config_http(const char *text, struct config_http *ret, struct fault *fault);
+
 /* One option of a stage as the file has it; typed by the plugin's option table later (stage/). */
 enum config_type { CONFIG_T_BOOL, CONFIG_T_INT, CONFIG_T_FLOAT, CONFIG_T_STRING, CONFIG_T_LIST };
 struct config_option {

@@ -3,6 +3,7 @@
  * config_settings.c - the settings of settings.def, from files, environment
  * and flags.
  */
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,7 +144,7 @@ words_of(const struct row *row)
 	} choices[] = {
 		{ "pooler", { "none", "transaction" } },
 		{ "log_level", { "debug", "info", "warning", "error" } },
-		{ "log_format", { "text", "json" } },
+		{ "log_format", { "auto", "text", "json", "journal" } },
 	};
 
 	for (size_t i = 0; i < countof(choices); i++)
@@ -172,6 +173,50 @@ good_word(const struct row *row, const char *text, const char *file, int line,
 	config_problem(problems, file, line, "%s must be %s, not '%s'%s", row->name, list.data,
 	               text, config_suggest(text, words, n));
 	buf_done(&list);
+	return false;
+}
+
+enum status
+config_http(const char *text, struct config_http *ret, struct fault *fault)
+{
+	const char *colon = strrchr(text, ':');
+	struct in6_addr ignored;
+	int64_t port;
+	size_t n;
+
+	*ret = (struct config_http){ 0 };
+	if (!colon || text_int(colon + 1, 1, 65535, &port, NULL) != OK)
+		return fault_set(fault, INVALID,
+		                 "'%s' is no address with a port, as \"127.0.0.1:9187\"", text);
+	n = (size_t)(colon - text);
+	ret->port = (uint16_t)port;
+	ret->ipv6 = n >= 2 && text[0] == '[' && text[n - 1] == ']';
+	if (ret->ipv6) {
+		text++;
+		n -= 2;
+	}
+	if (n == 0 || (n == 9 && strncmp(text, "localhost", n) == 0))
+		strcpy(ret->host, ret->ipv6 ? "::1" : "127.0.0.1");
+	else if (n < sizeof ret->host)
+		memcpy(ret->host, text, n);
+	if (inet_pton(ret->ipv6 ? AF_INET6 : AF_INET, ret->host, &ignored) != 1)
+		return fault_set(fault, INVALID,
+		                 "'%.*s' is no address: \"127.0.0.1\", \"[::1]\", \"0.0.0.0\"",
+		                 (int)n, text);
+	return OK;
+}
+
+/* False, and said: the setting is no address. */
+static bool
+good_address(const struct row *row, const char *text, const char *file, int line,
+             struct problems *problems)
+{
+	struct fault fault = { 0 };
+	struct config_http at;
+
+	if (strcmp(row->name, "http") != 0 || !text[0] || config_http(text, &at, &fault) == OK)
+		return true;
+	config_problem(problems, file, line, "http: %s", fault.text);
 	return false;
 }
 
@@ -219,7 +264,8 @@ put_text(struct settings *set, const struct row *row, const char *text, const ch
 		if (row->kind == PATH && !text[0])
 			config_problem(problems, file, line, "%s must be a path, not ''",
 			               row->name);
-		else if (good_word(row, text, file, line, problems))
+		else if (good_word(row, text, file, line, problems) &&
+		         good_address(row, text, file, line, problems))
 			put_string(set, row, text);
 		return;
 	case BOOL:

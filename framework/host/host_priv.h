@@ -97,6 +97,7 @@ struct supervisor {
 	uint32_t generations; /* made so far */
 	struct reload reload;
 	struct control_server *control;
+	struct child web; /* host_web.c */
 	int signal_fd;
 	int news_fd; /* eventfd: a process wrote to its line */
 	bool stopping, killed;
@@ -126,6 +127,14 @@ void generation_restart(struct supervisor *s, struct generation *g, uint32_t i);
 /* "signal 11 (Segmentation fault)" */
 void generation_death(int status, char *out, size_t size);
 enum pool_phase generation_phase(const struct generation *g, uint32_t i);
+
+/* ---- host_web.c ---- */
+
+void host_web_start_due(struct supervisor *s);
+int64_t host_web_until(const struct supervisor *s); /* mono; INT64_MAX: never */
+/* False: it was another process that ended. */
+bool host_web_ended(struct supervisor *s, pid_t pid, int status);
+void host_web_stop(struct supervisor *s); /* after the drain, which is worth watching */
 
 /* ---- host_limits.c ---- */
 

@@ -117,7 +117,8 @@ reap_children(struct supervisor *s)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		find_child(s, pid, status);
+		if (!host_web_ended(s, pid, status))
+			find_child(s, pid, status);
 }
 
 static void
@@ -191,6 +192,7 @@ do_round(struct supervisor *s)
 		if (s->next && s->next->crossed)
 			generation_start_due(s, s->next);
 		reload_step(s);
+		host_web_start_due(s);
 		if (!s->ready_told)
 			tell_state(s);
 	}
@@ -230,6 +232,7 @@ until_next(const struct supervisor *s)
 	sooner_of(&at, s->old, s->stopping);
 	sooner(&at, reload_until(s));
 	sooner(&at, control_server_until(s->control));
+	sooner(&at, host_web_until(s));
 	if (s->watchdog)
 		sooner(&at, s->watchdog_at);
 	return at > now ? (int)((at - now) / MSEC) + 1 : 0;
@@ -341,6 +344,7 @@ host_run(const struct host_options *options, struct fault *fault)
 		s->now->crossed = true; /* there is nothing to go back to */
 		generation_start(s, s->now);
 		supervise(s);
+		host_web_stop(s);
 	}
 	if (s->unfit) {
 		*fault = s->fault;
