@@ -94,7 +94,23 @@ clock_wall(void)
 /* ---- log ---- */
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
-enum log_format { LOG_TEXT, LOG_JSON };
+/* LOG_JOURNAL: systemd's native protocol, with fields; as text to fd when the journal does not take
+ * a line. */
+enum log_format { LOG_TEXT, LOG_JSON, LOG_JOURNAL };
+extern const char *log_journal_socket; /* tests put their own path here */
+/* Is this descriptor the journal's, as JOURNAL_STREAM says? */
+bool log_is_journal(int fd);
+/* "text", "json", "journal"; else the journal where `fd` is the journal's, and text. */
+enum log_format log_format_of(const char *name, int fd);
+/* What the lines of this thread are about, until told otherwise: each line has these as fields,
+ * unless it says them itself. The caller's storage; NULL: nothing. Returns what it was before. */
+struct log_about {
+	const char *pipeline, *stage, *release; /* NULL: not known */
+	int64_t job;                            /* 0: several, or none */
+	uint32_t attempt;                       /* with job; 0: not known */
+	uint32_t jobs;                          /* without job: how many; 0: none */
+};
+const struct log_about *log_about(const struct log_about *about);
 
 /* Before threads start. fd stays the caller's. */
 void log_open(int fd, enum log_level least, enum log_format format);

@@ -12,8 +12,11 @@
 
 #include "config/config_priv.h"
 
-/* Others find a running host by these: its counters and its control socket. */
-static const char *const fixed[] = { "run_dir", "name" };
+/* Others find a running host by these: its counters, its control socket, its metrics. */
+static const char *const fixed[] = {
+	"run_dir",          "name",         "http",          "http_hosts",
+	"http_connections", "http_timeout", "http_interval",
+};
 
 bool
 config_is_fixed(const char *setting)
@@ -29,6 +32,13 @@ config_keep_fixed(struct config *config, const struct config *running)
 {
 	free(config->set.run_dir);
 	free(config->set.name);
+	free(config->set.http);
+	free(config->set.http_hosts);
+	config->set.http = mem_dup(running->set.http);
+	config->set.http_hosts = mem_dup(running->set.http_hosts);
+	config->set.http_connections = running->set.http_connections;
+	config->set.http_timeout = running->set.http_timeout;
+	config->set.http_interval = running->set.http_interval;
 	config->set.run_dir = mem_dup(running->set.run_dir);
 	config->set.name = mem_dup(running->set.name);
 }

@@ -310,7 +310,7 @@ open_log(const struct settings *set)
 	enum log_level level = LOG_INFO;
 
 	log_level_of(set->log_level, &level);
-	log_open(STDERR_FILENO, level, strcmp(set->log_format, "json") == 0 ? LOG_JSON : LOG_TEXT);
+	log_open(STDERR_FILENO, level, log_format_of(set->log_format, STDERR_FILENO));
 }
 
 enum status

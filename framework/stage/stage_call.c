@@ -86,6 +86,23 @@ prepare(struct running *running)
 	};
 }
 
+/* Which of several jobs of a whole call a line means, only its text can say. */
+static struct log_about
+about_call(const struct stage_call *call)
+{
+	const struct ps_job *first = &call->jobs[0]->ps;
+	struct log_about about = { .pipeline = call->release->pipeline,
+		                   .stage = call->release->stage,
+		                   .release = call->release->id,
+		                   .jobs = (uint32_t)call->n };
+
+	if (call->n == 1) {
+		about.job = first->id;
+		about.attempt = first->attempt;
+	}
+	return about;
+}
+
 /* Relaxed stores: the reader is the supervisor after our death, or a watchdog that may be late. */
 static void
 record(const struct running *running, int64_t now)
@@ -127,6 +144,8 @@ run_one(struct running *running, uint32_t i)
 	uint32_t outcome;
 
 	running->ps.current = i;
+	running->about.job = job->id;
+	running->about.attempt = job->attempt;
 	if (i > 0 && running->call->timeout_ns)
 		set_deadline(running, clock_mono());
 	if (line)
@@ -469,6 +488,7 @@ stage_call_run(struct stage_call *call)
 	struct release *r = call->release;
 	struct running running = { .call = call, .worker = &r->workers[call->worker] };
 	struct call_sample sample = { 0 };
+	const struct log_about *was_about;
 	struct meter before, after;
 	bool reads_cpu;
 	int64_t ended;
@@ -479,6 +499,7 @@ stage_call_run(struct stage_call *call)
 		return;
 	memset(call->ended, 0, sizeof call->ended);
 	prepare(&running);
+	running.about = about_call(call);
 	if (r->d.threading == PS_SERIAL)
 		wait_for_turn(call);
 	reads_cpu = call->slot && cpu_is_read(running.worker, call->n);
@@ -488,6 +509,7 @@ stage_call_run(struct stage_call *call)
 	set_deadline(&running, running.began);
 	record(&running, running.began);
 
+	was_about = log_about(&running.about);
 	seen = call->n;
 	if (r->d.each)
 		seen = run_each(&running);
@@ -513,5 +535,6 @@ stage_call_run(struct stage_call *call)
 		skip_job(call->jobs[i]);
 	sample.wall_ns = ended > running.began ? (uint64_t)(ended - running.began) : 0;
 	sample.ended_at = ended;
+	log_about(was_about);
 	count_call(&running, seen, &sample);
 }

@@ -227,10 +227,9 @@ host_get_bool(struct ps_call *call, const struct ps_message *m, const char *path
 static enum ps_status
 refused(struct ps_call *call, const struct fault *fault, const char *name)
 {
-	const struct release *r = running_of(call)->call->release;
-
-	log_line(LOG_WARNING, "a stage set what cannot be kept", "pipeline", r->pipeline, "stage",
-	         r->stage, "name", name, "reason", fault->text, NULL);
+	(void)call; /* the line is about it */
+	log_line(LOG_WARNING, "a stage set what cannot be kept", "name", name, "reason",
+	         fault->text, NULL);
 	return PS_ERROR;
 }
 
@@ -446,27 +445,15 @@ host_log(struct ps_call *call, const char *file, int line, int level, const char
 {
 	static const enum log_level levels[] = { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
 	struct running *running = running_of(call);
-	const struct release *r = running->call->release;
 	enum log_level as = level >= 0 && level <= PS_LOG_ERROR ? levels[level] : LOG_ERROR;
-	char clean[3 * STAGE_MESSAGE_MOST + 1], job[24], attempt[16], more[16];
-	const struct ps_job *at = ps_this(call);
-	const char *dropped_name;
+	char clean[3 * STAGE_MESSAGE_MOST + 1], more[16];
 	uint32_t dropped;
 
 	if (!log_enabled(as) || !may_log(running->worker, file, line, &dropped))
 		return;
 	stage_clean_message(text, clean);
 	snprintf(more, sizeof more, "%u", dropped);
-	dropped_name = dropped ? "dropped" : NULL;
-	if (r->d.process && call->n > 1) { /* which of the jobs is meant, only the text can say */
-		log_line(as, clean, "pipeline", r->pipeline, "stage", r->stage, "release", r->id,
-		         dropped_name, more, NULL);
-		return;
-	}
-	snprintf(job, sizeof job, "%lld", (long long)at->id);
-	snprintf(attempt, sizeof attempt, "%u", at->attempt);
-	log_line(as, clean, "pipeline", r->pipeline, "stage", r->stage, "release", r->id, "job",
-	         job, "attempt", attempt, dropped_name, more, NULL);
+	log_line(as, clean, dropped ? "dropped" : NULL, more, NULL); /* about this call */
 }
 
 /* ---- children ---- */

@@ -153,10 +153,11 @@ struct running {
 	struct stage_call *call;
 	struct release_worker *worker;
 	struct ps_call ps;
-	int64_t began;    /* mono ns */
-	int64_t deadline; /* mono ns; INT64_MAX: none */
-	int64_t db_since; /* first use of a lent connection; 0: none */
-	int code;         /* that process() returned */
+	struct log_about about; /* of lines that are written meanwhile */
+	int64_t began;          /* mono ns */
+	int64_t deadline;       /* mono ns; INT64_MAX: none */
+	int64_t db_since;       /* first use of a lent connection; 0: none */
+	int code;               /* that process() returned */
 	uint64_t bytes_in, bytes_out;
 	uint64_t breaches;
 };

@@ -529,6 +529,19 @@ pool_was_idle(struct worker *w)
 	                 __ATOMIC_RELAXED);
 }
 
+struct log_about
+pool_about(const struct lane *lane, size_t n, int64_t first, int attempt)
+{
+	return (struct log_about){
+		.pipeline = release_pipeline(lane->release),
+		.stage = release_stage(lane->release),
+		.release = release_id(lane->release),
+		.job = n == 1 ? first : 0,
+		.attempt = n == 1 ? (uint32_t)attempt : 0,
+		.jobs = (uint32_t)n,
+	};
+}
+
 struct counter_slot *
 pool_slot(const struct worker *w, int32_t lane_id)
 {

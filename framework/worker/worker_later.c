@@ -120,6 +120,7 @@ static void
 settle_ready(struct worker *w, struct ready_later *ready, size_t n)
 {
 	struct verdict *verdicts = mem_array(NULL, n, sizeof(*verdicts));
+	struct log_about about;
 	struct lease *none;
 	size_t end;
 
@@ -134,7 +135,10 @@ settle_ready(struct worker *w, struct ready_later *ready, size_t n)
 		}
 		w->lease_lane = ready[i].job->lane;
 		w->lease_at = ready[i].job->at;
+		about = pool_about(w->lease_lane, end - i, ready[i].job->job, w->lease_at.attempt);
+		log_about(&about);
 		settle_turn(w, &ready[i].job->lease, verdicts, end - i, false, &none);
+		log_about(NULL);
 		arena_reset(w->arena[1]);
 	}
 	for (size_t i = 0; i < n; i++) {

@@ -203,6 +203,7 @@ run_lease(struct worker *w, struct lease *lease)
 {
 	struct verdict *verdicts;
 	struct lease *next = NULL;
+	struct log_about about;
 	size_t n;
 
 	w->lease_lane = pool_lane(w->pool, lease->lane);
@@ -216,6 +217,8 @@ run_lease(struct worker *w, struct lease *lease)
 		.priority = lease->priority,
 	};
 	tell_lease(w, lease->n);
+	about = pool_about(w->lease_lane, lease->n, lease->jobs[0].id, lease->attempt);
+	log_about(&about);
 	if (chain_run(w, lease, &verdicts, &n) == OK)
 		settle_turn(w, &lease->token, verdicts, n, true, &next);
 	else
@@ -223,6 +226,7 @@ run_lease(struct worker *w, struct lease *lease)
 	if (!later_of(w, &lease->token))
 		pool_let_go(w->pool, &lease->token);
 	tell_lease(w, 0);
+	log_about(NULL);
 	next_lease(w);
 	return next;
 }

@@ -175,6 +175,8 @@ void pool_count(struct worker *worker, enum host_counter c, uint64_t n);
 void pool_state(struct worker *worker, enum worker_state state);
 /* The time since the last change of state was no work after all: a claim brought nothing. */
 void pool_was_idle(struct worker *worker);
+/* What lines of the log are about while jobs of this lane are at hand. */
+struct log_about pool_about(const struct lane *lane, size_t n, int64_t first, int attempt);
 struct counter_slot *pool_slot(const struct worker *worker, int32_t lane); /* NULL: not counted */
 
 /* ---- what becomes of a job ---- */

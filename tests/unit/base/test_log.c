@@ -8,6 +8,9 @@
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -237,6 +240,127 @@ a_log_that_cannot_be_written_does_not_stop_the_work(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
+static struct log_about in_a_call = { .pipeline = "documents",
+	                              .stage = "extract",
+	                              .release = "0123456789abcdef",
+	                              .job = 41,
+	                              .attempt = 2,
+	                              .jobs = 1 };
+
+static void
+a_line_says_what_its_thread_is_about(void **state)
+{
+	(void)state;
+	log_open(log_file, LOG_INFO, LOG_TEXT);
+	log_about(&in_a_call);
+	log_line(LOG_INFO, "hello", "page", "7", NULL);
+	assert_non_null(strstr(written(), "hello page=7 pipeline=documents stage=extract "
+	                                  "release=0123456789abcdef job=41 attempt=2\n"));
+	log_line(LOG_INFO, "hello", "stage", "own", NULL); /* what the line says itself wins */
+	assert_non_null(strstr(written(), "hello stage=own pipeline=documents release="));
+	in_a_call.job = 0;
+	in_a_call.jobs = 40;
+	log_line(LOG_INFO, "hello", NULL);
+	assert_non_null(strstr(written(), "release=0123456789abcdef jobs=40\n"));
+	in_a_call.job = 41;
+	assert_ptr_equal(log_about(NULL), &in_a_call);
+	log_line(LOG_INFO, "hello", NULL);
+	assert_non_null(strstr(written(), "hello\n"));
+}
+
+/* The journal's socket, and what came to it. */
+static char journal_path[64];
+static int journal;
+
+static void
+listen_as_the_journal(void)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+
+	snprintf(journal_path, sizeof journal_path, "/tmp/penstock-journal-%d", (int)getpid());
+	strcpy(at.sun_path, journal_path);
+	unlink(journal_path);
+	journal = socket(AF_UNIX, SOCK_DGRAM, 0);
+	assert_int_equal(bind(journal, (struct sockaddr *)(void *)&at, sizeof at), 0);
+	log_journal_socket = journal_path;
+}
+
+static size_t
+received(char *out, size_t size)
+{
+	ssize_t n = recv(journal, out, size - 1, MSG_DONTWAIT);
+
+	assert_true(n > 0);
+	out[n] = '\0';
+	return (size_t)n;
+}
+
+static void
+the_journal_gets_fields(void **state)
+{
+	static const char length[8] = { 9 }; /* little-endian */
+	char text[4096], *at;
+
+	(void)state;
+	listen_as_the_journal();
+	log_open(log_file, LOG_INFO, LOG_JOURNAL);
+	log_about(&in_a_call);
+	log_line(LOG_WARNING, "slow", "took-ms", "12", NULL);
+	log_about(NULL);
+	received(text, sizeof text);
+	assert_string_equal(text, "PRIORITY=4\nSYSLOG_IDENTIFIER=penstock\nMESSAGE=slow\n"
+	                          "PENSTOCK_TOOK_MS=12\nPENSTOCK_PIPELINE=documents\n"
+	                          "PENSTOCK_STAGE=extract\n"
+	                          "PENSTOCK_RELEASE=0123456789abcdef\nPENSTOCK_JOB=41\n"
+	                          "PENSTOCK_ATTEMPT=2\n");
+	assert_string_equal(written(), ""); /* not twice */
+
+	log_line(LOG_ERROR, "two\nlines", "x", "a=b", NULL);
+	received(text, sizeof text);
+	at = strstr(text, "MESSAGE\n");
+	assert_non_null(at);
+	assert_memory_equal(at + 8, length, 8);
+	assert_memory_equal(at + 16, "two\nlines\nPENSTOCK_X=a=b\n", 26);
+	close(journal);
+	unlink(journal_path);
+}
+
+static void
+what_the_journal_does_not_take_is_written_as_text(void **state)
+{
+	(void)state;
+	listen_as_the_journal();
+	log_open(log_file, LOG_INFO, LOG_JOURNAL);
+	close(journal);
+	unlink(journal_path);
+	log_line(LOG_INFO, "alone", "x", "1", NULL);
+	assert_non_null(strstr(written(), "info    alone x=1\n"));
+	log_open(log_file, LOG_INFO, LOG_JOURNAL); /* nor when it is not there at the start */
+	log_line(LOG_INFO, "alone", "x", "2", NULL);
+	assert_non_null(strstr(written(), "info    alone x=2\n"));
+}
+
+static void
+the_journal_is_known_by_its_device_and_inode(void **state)
+{
+	struct stat info;
+	char name[64];
+
+	(void)state;
+	assert_int_equal(fstat(log_file, &info), 0);
+	unsetenv("JOURNAL_STREAM");
+	assert_false(log_is_journal(log_file));
+	snprintf(name, sizeof name, "%llu:%llu", (unsigned long long)info.st_dev,
+	         (unsigned long long)info.st_ino);
+	setenv("JOURNAL_STREAM", name, 1);
+	assert_true(log_is_journal(log_file));
+	snprintf(name, sizeof name, "%llu:%llu", (unsigned long long)info.st_dev,
+	         (unsigned long long)info.st_ino + 1);
+	setenv("JOURNAL_STREAM", name, 1);
+	assert_false(log_is_journal(log_file)); /* stderr was sent elsewhere since */
+	unsetenv("JOURNAL_STREAM");
+}
+
 int
 main(void)
 {
@@ -250,6 +374,10 @@ main(void)
 		TEST(a_line_of_json_is_json_whatever_bytes_are_in_it),
 		TEST(lines_of_threads_do_not_mix),
 		TEST(a_log_that_cannot_be_written_does_not_stop_the_work),
+		TEST(a_line_says_what_its_thread_is_about),
+		TEST(the_journal_gets_fields),
+		TEST(what_the_journal_does_not_take_is_written_as_text),
+		TEST(the_journal_is_known_by_its_device_and_inode),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
