@@ -139,13 +139,13 @@ struct load_payload {
 	const char *copies; /* folder where a file named by `path` is copied to, with the salt
 	                       behind it; NULL: none are */
 	char run[37];
+	int64_t made; /* messages, over all runs */
 };
 /* Reads JSON objects, a line each; path NULL: {}. INVALID names file and line. */
 enum status load_payload_read(const char *path, struct load_payload *ret, struct fault *fault);
 void load_payload_done(struct load_payload *payload);
-/* The i-th message, in *out. */
-enum status load_payload_make(const struct load_payload *payload, int64_t i, struct buf *out,
-                              struct fault *fault);
+/* The next message, in *out. */
+enum status load_payload_make(struct load_payload *payload, struct buf *out, struct fault *fault);
 
 /* CPU time and memory of the processes of the host whose segment this is; zeros when it is not on
  * this machine. */
@@ -172,7 +172,7 @@ struct load_run {
 	struct db *db;
 	const char *pipeline, *segment_path;
 	const struct load_plan *plan;
-	const struct load_payload *payload;
+	struct load_payload *payload;
 	int64_t backlog;  /* give up when more jobs are open; 0: never */
 	int64_t drain_ns; /* wait so long for the end of what was sent */
 	void (*progress)(void *data, int64_t done, int64_t total); /* may be NULL */

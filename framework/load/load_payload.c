@@ -166,8 +166,9 @@ add_member(struct buf *out, const char *name, const char *value)
 }
 
 enum status
-load_payload_make(const struct load_payload *p, int64_t i, struct buf *out, struct fault *fault)
+load_payload_make(struct load_payload *p, struct buf *out, struct fault *fault)
 {
+	int64_t i = p->made++;
 	const char *line = p->lines[(size_t)i % p->n];
 	char *salt = mem_printf("%s-%" PRId64, p->run, i), *copy = NULL;
 	char *path = p->copies ? path_of(line) : NULL;

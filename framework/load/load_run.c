@@ -39,7 +39,7 @@ struct sender {
 	size_t n_lags, room;
 	int64_t *due; /* intended starts of what is sent next */
 	struct buf text;
-	int64_t begun, looked, made;
+	int64_t begun, looked;
 };
 
 static void
@@ -100,7 +100,7 @@ send_due(struct sender *s, size_t n, struct fault *fault)
 	arena_reset(s->arena);
 	messages = arena_alloc(s->arena, n * sizeof *messages);
 	for (size_t i = 0; st == OK && i < n; i++) {
-		st = load_payload_make(s->run->payload, s->made++, &s->text, fault);
+		st = load_payload_make(s->run->payload, &s->text, fault);
 		messages[i] = (struct queue_message){
 			.attributes = arena_dupn(s->arena, s->text.data, s->text.len),
 			.attributes_len = s->text.len,

@@ -121,7 +121,7 @@ messages_have_a_salt_each_and_stay_json(void **state)
 	(void)state;
 	buf_init(&out);
 	for (int64_t i = 0; i < 4; i++) {
-		assert_int_equal(load_payload_make(&p, i, &out, NULL), OK);
+		assert_int_equal(load_payload_make(&p, &out, NULL), OK);
 		assert_string_equal(out.data, want[i]);
 		assert_int_equal(json_check_object(out.data, out.len, NULL), OK);
 	}
