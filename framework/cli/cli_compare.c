@@ -21,14 +21,16 @@ value_text(enum profile_metric metric, double v, char *out)
 }
 
 /* Of shares these are percentage points. */
-static const char *
-interval_text(const struct profile_effect *e, char *out, size_t size)
+static void
+effect_texts(const struct profile_effect *e, char effect[32], char interval[64])
 {
-	if (!isfinite(e->low) || !isfinite(e->high))
-		snprintf(out, size, "unknown");
-	else
-		snprintf(out, size, "%+.1f to %+.1f %%", 100 * e->low, 100 * e->high);
-	return out;
+	if (!isfinite(e->low) || !isfinite(e->high)) {
+		snprintf(effect, 32, "unknown");
+		snprintf(interval, 64, "unknown");
+		return;
+	}
+	snprintf(effect, 32, "%+.1f %%", 100 * e->effect);
+	snprintf(interval, 64, "%+.1f to %+.1f %%", 100 * e->low, 100 * e->high);
 }
 
 static bool
@@ -55,8 +57,7 @@ make_line(const struct load_effect *e, struct line *l)
 	l->verdict = profile_verdict_name(p->verdict);
 	value_text(p->metric, p->before, l->before);
 	value_text(p->metric, p->after, l->after);
-	snprintf(l->effect, sizeof l->effect, "%+.1f %%", 100 * p->effect);
-	interval_text(p, l->interval, sizeof l->interval);
+	effect_texts(p, l->effect, l->interval);
 }
 
 /* ---- for people ---- */
