@@ -10,7 +10,7 @@ with ended as (
 	where p.name = $1 and s.block >= $3 and s.at >= $2::timestamptz and s.outcome = 2
 )
 select count(*)::int as jobs, sum(extract(epoch from e.at - j.created_at) * 1000000)::bigint as us
-from ended e, unnest(e.jobs) r, generate_series(lower(r), upper(r) - 1) i, penstock.job j
+from ended e, pg_catalog.unnest(e.jobs) r, pg_catalog.generate_series(pg_catalog.lower(r), pg_catalog.upper(r) - 1) i, penstock.job j
 where e.so_far <= $4::int and j.id = i
 group by e.id, e.at
 order by e.at, e.id;

@@ -170,6 +170,24 @@ statement profile_sessions
 statement depths "null"
 statement queue_leases 1
 statement host_listens "1, false"
+statement host_company 1
+statement verify_rest
+statement verify_ended 0
+statement metrics_queues
+statement baseline_begin
+statement baseline_put "'b', 'p', 1.5, 'machine', 2, '0', 'c', 'l', '{1}', '{5}'"
+statement baseline_stage_put "1, 0, 'a', 'r', 1, 1, 0, 5, 5, 0, 9, '{0,1}', 0, '{1}', '{0}', '{5}', '{5}', '{0}', '{9}'"
+statement baseline_list null
+grep -q "|b|p|" "$work/statement" || { echo 'baseline_list: nothing'; failed=1; }
+statement baseline_stages 1
+statement baseline_calls '1, 0'
+statement baseline_ends 1
+statement baseline_histogram '1, 0'
+statement baseline_settled "'p', '2000-01-01', 0, 100"
+statement baseline_drop "'b'"
+statement bench_ends "'p', 1, 20"
+statement bench_sums "'p', 1, 20"
+statement bench_wal
 for what in blocks clock dead_rows hosts indexes lanes leases prepared roles settings slots snapshots unlogged; do
 	statement "doctor_$what"
 done
