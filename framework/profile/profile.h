@@ -77,7 +77,7 @@ struct profile_effect {
 /* Fewer calls than this say nothing. */
 #define PROFILE_CALLS_LEAST 64u
 
-/* docs/decisions/0005-comparing-calls.md has the method and its error rates. */
+/* docs/decisions/0006-comparing-calls.md has the method and its error rates. */
 void profile_compare(enum profile_metric metric, const struct profile_series *before,
                      const struct profile_series *after, const struct profile_rule *rule,
                      struct profile_effect *ret);

@@ -5,7 +5,7 @@
  * A statement of PostgreSQL is one step here (d_step), since PostgreSQL makes
  * it one. A settlement and a claim are two: the statement, which locks its
  * rows, and the commit, which comes later or not at all, also when its client
- * has gone. docs/decisions/0005-lease-model.md says what is left out and why.
+ * has gone. docs/decisions/0007-lease-model.md says what is left out and why.
  *
  * With -DMUTANT_name one rule is left away; tests/model/run shows that the
  * loss is noticed.
