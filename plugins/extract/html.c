@@ -9,51 +9,63 @@
 
 #include <cmark.h>
 #include <gumbo.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-/* ---- the tree's memory ---- */
+/* ---- the tree's memory ----
+ *
+ * Taken in slabs and given back whole: gumbo asks for some ten small pieces for each
+ * element, and all of them live until the walk is over.
+ */
 
-struct chunk {
-	struct chunk *next, **at; /* *at == this */
+#define SLAB ((size_t)64 << 10)
+#define ALIGN _Alignof(max_align_t)
+
+struct slab {
+	struct slab *next;
+	size_t used, room;
+	max_align_t bytes[];
 };
+
+static struct slab *
+add_slab(struct slab **first, size_t room)
+{
+	struct slab *s = malloc(sizeof *s + room);
+
+	if (!s)
+		abort(); /* gumbo knows no way out of this */
+	*s = (struct slab){ .next = *first, .room = room };
+	*first = s;
+	return s;
+}
 
 static void *
 take(void *userdata, size_t size)
 {
-	struct chunk **first = userdata, *c = malloc(sizeof *c + size);
+	struct slab **first = userdata, *s = *first;
+	void *memory;
 
-	if (!c)
-		abort(); /* gumbo knows no way out of this */
-	c->next = *first;
-	c->at = first;
-	if (c->next)
-		c->next->at = &c->next;
-	*first = c;
-	return c + 1;
+	size = (size + ALIGN - 1) / ALIGN * ALIGN;
+	if (!s || s->room - s->used < size)
+		s = add_slab(first, size > SLAB ? size : SLAB);
+	memory = (char *)s->bytes + s->used;
+	s->used += size;
+	return memory;
 }
 
 static void
-give(void *userdata, void *memory)
+keep(void *userdata, void *memory)
 {
-	struct chunk *c = memory;
-
-	(void)userdata;
-	if (!c)
-		return;
-	c--;
-	*c->at = c->next;
-	if (c->next)
-		c->next->at = c->at;
-	free(c);
+	(void)userdata, (void)memory;
 }
 
 static void
-give_all(struct chunk *first)
+give_all(struct slab *first)
 {
 	while (first) {
-		struct chunk *next = first->next;
+		struct slab *next = first->next;
 
 		free(first);
 		first = next;
@@ -293,12 +305,12 @@ bool
 html_read(const char *html, size_t len, struct blocks *b, struct found *found)
 {
 	struct reader r = { .b = b, .found = found };
-	struct chunk *memory = NULL;
+	struct slab *memory = NULL;
 	GumboOptions options = kGumboDefaultOptions;
 	GumboOutput *tree;
 
 	options.allocator = take;
-	options.deallocator = give;
+	options.deallocator = keep;
 	options.userdata = &memory;
 	options.max_errors = 0;
 	tree = gumbo_parse_with_options(&options, html, len);
