@@ -33,8 +33,9 @@ finish() {
 	fi
 	rm -rf "$work"
 	echo "$passed passed, $failed failed"
+	# in a trap a bare exit would give the status of before
 	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
-	exit
+	exit $?
 }
 trap finish EXIT
 trap 'failed=$((failed + 1)); exit 1' INT TERM HUP
