@@ -262,7 +262,8 @@ at_every_cut_of_a_turn_with_a_stages_transaction_the_answer_is_true(void **state
 	assert_true(t.settled[OK] > t.claimed[OK]);
 }
 
-/* Notices while it still sends. */
+/* Whether a cut is noticed while it still sends (AWAY) or after (UNKNOWN) is a race with the
+ * kernel: the former has a test of its own below. */
 static void
 at_every_cut_of_a_large_turn_the_answer_is_true(void **state)
 {
@@ -271,7 +272,6 @@ at_every_cut_of_a_large_turn_the_answer_is_true(void **state)
 	(void)state;
 	cut_everywhere(LARGE, &t);
 	assert_true(t.cuts >= 60);
-	assert_true(t.settled[AWAY] > 0);
 }
 
 static void
