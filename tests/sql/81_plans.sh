@@ -37,6 +37,10 @@ scans() {
 	scans 'messages' "prepare m(uuid, int) as $(statement queue_messages)" "execute m(test.token(2), 65536)"
 	scans 'scan' "prepare s(int[]) as $(statement queue_scan)" "execute s('{1,2,3}')"
 	scans 'settle' "select test.settle(2, 2, (select jobs from penstock.lease where token = test.token(2)))"
+	# settled has one page here: how that is read says nothing
+	scans 'ends of a run' "prepare e(text, bigint, bigint) as $(statement bench_ends)" "execute e('p', 1, 80000)" | grep -v ' on settled'
+	scans 'ends of a recording' "prepare b(text, text, bigint, int) as $(statement baseline_settled)" \
+		"execute b('p', '2000-01-01', 0, 100000)" | grep -v ' on settled'
 	scans 'wake' "select * from penstock.wake(100)"
 	scans 'void' "select penstock.void_lease(test.token(1))"
 	scans 'enqueue' "select penstock.enqueue('p')"
@@ -48,7 +52,7 @@ if grep 'Seq Scan' "$work/plans"; then
 	echo 'a whole table is read'
 	exit 1
 fi
-for what in 'claim of singles' messages scan wake; do
+for what in 'claim of singles' messages scan 'ends of a run' 'ends of a recording' wake; do
 	awk -v w="-- $what" '$0 == w { inside = 1; next } /^--/ { inside = 0 } inside { n++ } END { exit n > 0 ? 0 : 1 }' "$work/plans" ||
 		{ echo "no scan was seen in: $what"; exit 1; }
 done
