@@ -271,7 +271,7 @@ static enum status
 begin_recording(struct bench *b, struct load_watch **ret_watch, struct load_moment *moment,
                 struct fault *fault)
 {
-	enum status st = load_watch_start(b->segment_path, b->pipeline, ret_watch, fault);
+	enum status st = load_watch_start(b->db, b->segment_path, b->pipeline, ret_watch, fault);
 
 	if (st == OK && (st = load_moment_now(b->db, moment, fault)) != OK)
 		load_watch_drop(*ret_watch);
@@ -289,7 +289,7 @@ keep_recording(struct bench *b, struct load_watch *watch, const struct load_mome
 	cli_record_head(b->cli, b->pipeline, load, &made);
 	free(load);
 	made.name = mem_dup(cli_value(b->cli, "record-baseline"));
-	st = load_watch_stop(watch, &made, fault);
+	st = load_watch_stop(watch, b->db, &made, fault);
 	if (st == OK)
 		st = load_ends_since(b->db, moment, &made, fault);
 	if (st == OK)

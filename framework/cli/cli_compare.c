@@ -24,13 +24,16 @@ value_text(enum profile_metric metric, double v, char *out)
 static void
 effect_texts(const struct profile_effect *e, char effect[32], char interval[64])
 {
-	if (!isfinite(e->low) || !isfinite(e->high)) {
+	bool known = isfinite(e->low) && isfinite(e->high);
+
+	if (known || e->blocks > 0)
+		snprintf(effect, 32, "%+.1f %%", 100 * e->effect);
+	else
 		snprintf(effect, 32, "unknown");
+	if (known)
+		snprintf(interval, 64, "%+.1f to %+.1f %%", 100 * e->low, 100 * e->high);
+	else
 		snprintf(interval, 64, "unknown");
-		return;
-	}
-	snprintf(effect, 32, "%+.1f %%", 100 * e->effect);
-	snprintf(interval, 64, "%+.1f to %+.1f %%", 100 * e->low, 100 * e->high);
 }
 
 static bool
@@ -39,7 +42,8 @@ worth_showing(const struct load_effect *e)
 	const struct profile_effect *p = &e->effect;
 
 	return p->before > 0 || p->after > 0 || p->verdict == PROFILE_REGRESSION ||
-	       (p->verdict == PROFILE_TOO_LITTLE && p->metric == PROFILE_WALL);
+	       (p->verdict == PROFILE_TOO_LITTLE && p->metric == PROFILE_WALL) ||
+	       p->verdict == PROFILE_DISTURBED;
 }
 
 struct line {
@@ -58,6 +62,20 @@ make_line(const struct load_effect *e, struct line *l)
 	value_text(p->metric, p->before, l->before);
 	value_text(p->metric, p->after, l->after);
 	effect_texts(p, l->effect, l->interval);
+}
+
+/* What to do about a verdict that does not tell; "" where it does. */
+static const char *
+advice_of(enum profile_verdict verdict)
+{
+	switch (verdict) {
+	case PROFILE_DISTURBED:
+		return "disturbed: what was seen may be what else the machine did; record again "
+		       "while it does nothing else, or read the rows of CPU time";
+	case PROFILE_TOO_LITTLE:
+		return "too little data: record for longer, or allow more with --fail-on";
+	default: return "";
+	}
 }
 
 /* ---- for people ---- */
@@ -127,6 +145,8 @@ print_markdown(const char *before, const char *after, const struct load_comparis
 		printf("| %s | %s | %s | %s | %s | %s | %s%s%s |\n", l.stage, l.metric, l.before,
 		       l.after, l.effect, l.interval, bad ? "**" : "", l.verdict, bad ? "**" : "");
 	}
+	if (advice_of(c->verdict)[0])
+		printf("\n%s.\n", advice_of(c->verdict));
 	printf("\nCost of a job; a regression is more than %g %%. Intervals hold together, at "
 	       "%g %%.\n",
 	       100 * fail_on, 100 - 100 * PROFILE_ALPHA);
@@ -184,7 +204,9 @@ print_json(const char *before, const char *after, const struct load_comparison *
 		buf_adds(&json, first ? "" : ", ");
 		buf_add_json(&json, p, (size_t)(end - p));
 	}
-	buf_adds(&json, "], \"effects\": [");
+	buf_adds(&json, "], \"advice\": ");
+	buf_add_json(&json, advice_of(c->verdict), strlen(advice_of(c->verdict)));
+	buf_adds(&json, ", \"effects\": [");
 	for (size_t i = 0; i < c->n; i++) {
 		buf_adds(&json, i ? ", " : "");
 		json_effect(&json, &c->effects[i]);
@@ -206,6 +228,8 @@ cli_compare_print(struct cli *cli, const char *before, const char *after,
 		print_table(cli, c);
 		printf("\n%s against %s: %s, with a limit of %g %%\n", after, before,
 		       profile_verdict_name(c->verdict), 100 * fail_on);
+		if (advice_of(c->verdict)[0])
+			printf("%s\n", advice_of(c->verdict));
 	}
 	return profile_exit(c->verdict);
 }

@@ -76,7 +76,7 @@ watch(struct cli *cli, struct db *db, const struct config_pipeline *pipeline, in
 	char *path = host_segment_path(cli->config);
 	struct load_moment moment;
 	struct load_watch *watch;
-	enum status st = load_watch_start(path, pipeline, &watch, fault);
+	enum status st = load_watch_start(db, path, pipeline, &watch, fault);
 
 	free(path);
 	if (st != OK)
@@ -87,7 +87,7 @@ watch(struct cli *cli, struct db *db, const struct config_pipeline *pipeline, in
 		return st;
 	}
 	wait_for(cli, ns);
-	st = load_watch_stop(watch, ret, fault);
+	st = load_watch_stop(watch, db, ret, fault);
 	return st == OK ? load_ends_since(db, &moment, ret, fault) : st;
 }
 
@@ -156,6 +156,32 @@ json_text(struct buf *json, const char *name, const char *text)
 	buf_adds(json, ", ");
 }
 
+static void
+json_shared(struct buf *json, const struct profile_machine *m)
+{
+	if (!m->known) {
+		buf_adds(json, "\"cores\": null, \"cores_used\": null, \"cores_of_others\": null, "
+		               "\"stretch\": null, ");
+		return;
+	}
+	buf_printf(json,
+	           "\"cores\": %g, \"cores_used\": %.4f, \"cores_of_others\": %.4f, "
+	           "\"stretch\": %.4f, ",
+	           m->cores, m->used / m->seconds, (m->others + m->stolen) / m->seconds,
+	           profile_stretch(m));
+}
+
+static void
+print_shared(const struct profile_machine *m)
+{
+	if (m->known)
+		printf("of %g cores others used %.2f; work on a core took about %.0f %% longer for "
+		       "it\n",
+		       m->cores, (m->others + m->stolen) / m->seconds, 100 * profile_stretch(m));
+	else
+		printf("what else the machine did is not known\n");
+}
+
 void
 cli_recording_print(struct cli *cli, const struct baseline *b)
 {
@@ -169,6 +195,7 @@ cli_recording_print(struct cli *cli, const struct baseline *b)
 		printf("%s%spipeline %s, %s, %" PRId64 " workers, %s\n", b->name ? b->name : "",
 		       b->name ? ": " : "", b->pipeline, text_seconds(b->seconds, took), b->workers,
 		       b->load[0] ? b->load : "whatever came");
+		print_shared(&b->shared);
 		printf("%s, penstock %s, PostgreSQL %s; a job costs in each stage\n\n", b->machine,
 		       b->version, b->server);
 		cli_table_print(t, cli);
@@ -184,6 +211,7 @@ cli_recording_print(struct cli *cli, const struct baseline *b)
 	json_text(&json, "server", b->server);
 	json_text(&json, "configuration", b->configuration);
 	json_text(&json, "load", b->load);
+	json_shared(&json, &b->shared);
 	buf_printf(&json, "\"seconds\": %.3f, \"workers\": %" PRId64 ", \"stages\": ", b->seconds,
 	           b->workers);
 	cli_table_json(t, &json);

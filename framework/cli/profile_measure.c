@@ -7,19 +7,17 @@
  * another role) stays PROFILE_UNKNOWN, and is said so. The database may
  * be away: then the lanes are unknown too.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <math.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "cli/cli_priv.h"
 #include "counters/counters.h"
 #include "host/host.h"
+#include "load/load.h"
 #include "sql_text.h"
 #include "stage/stage.h"
 #include "worker/worker.h"
@@ -28,23 +26,13 @@
 #define SESSIONS_EVERY (100 * MSEC)
 #define LANES_EVERY SEC
 
-/* CPU seconds of a process of the server, at the first reading. */
-struct server_process {
-	int pid;
-	double cpu, wait;
-};
-
 /* All that is read at one moment. */
 struct reading {
 	int64_t at;
 	struct counters_row *rows;
 	size_t n_rows;
 	struct counters_host host;
-	double host_cpu, workers_wait; /* s; wait PROFILE_UNKNOWN */
-	double machine_busy;           /* s of all cores */
-	struct server_process *server;
-	size_t n_server;
-	bool server_here;
+	struct load_cores cores;
 };
 
 struct measure {
@@ -61,155 +49,13 @@ struct measure {
 	int64_t sessions_at, lanes_at;
 };
 
-/* ---- /proc ---- */
-
-/* The n-th number behind the name in parentheses, from 3 on, as proc(5) counts. */
-static bool
-stat_field(const char *path, int field, double *ret)
-{
-	struct buf text;
-	struct fault fault = { 0 };
-	const char *p = NULL;
-
-	buf_init(&text);
-	if (file_read(path, 64 * KiB, &text, &fault) == OK && text.len > 0)
-		p = strrchr(text.data, ')');
-	for (int f = 2; p && f < field; f++)
-		if ((p = strchr(p, ' ')))
-			p++;
-	if (p)
-		*ret = strtod(p, NULL);
-	buf_done(&text);
-	return p != NULL;
-}
-
-static double
-cpu_of(int pid)
-{
-	char path[64];
-	double user, system;
-
-	snprintf(path, sizeof path, "/proc/%d/stat", pid);
-	if (!stat_field(path, 14, &user) || !stat_field(path, 15, &system))
-		return 0;
-	return (user + system) / (double)sysconf(_SC_CLK_TCK);
-}
-
-/* Seconds that a thread waited for a core. */
-static double
-core_wait_of(int pid, int thread)
-{
-	char path[96];
-	unsigned long long ran, waited;
-	double seconds = PROFILE_UNKNOWN;
-	FILE *f;
-
-	snprintf(path, sizeof path, "/proc/%d/task/%d/schedstat", pid, thread);
-	f = fopen(path, "re");
-	if (!f)
-		return seconds;
-	if (fscanf(f, "%llu %llu", &ran, &waited) == 2)
-		seconds = (double)waited / 1e9;
-	fclose(f);
-	return seconds;
-}
-
-/* Is it PostgreSQL, or somebody else by the pid of a server in another namespace? */
-static bool
-is_server(int pid)
-{
-	char path[64], name[32] = "";
-	FILE *f;
-
-	snprintf(path, sizeof path, "/proc/%d/comm", pid);
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	if (!fgets(name, sizeof name, f))
-		name[0] = '\0';
-	fclose(f);
-	return strncmp(name, "postgres", 8) == 0;
-}
-
-static double
-machine_busy(void)
-{
-	double t[8] = { 0 };
-	FILE *f = fopen("/proc/stat", "re");
-
-	if (!f)
-		return 0;
-	if (fscanf(f, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &t[0], &t[1], &t[2], &t[3], &t[4],
-	           &t[5], &t[6], &t[7]) != 8)
-		memset(t, 0, sizeof t);
-	fclose(f);
-	return (t[0] + t[1] + t[2] + t[5] + t[6] + t[7]) / (double)sysconf(_SC_CLK_TCK);
-}
-
-/* Those that the host may run on. */
-static double
-cores_of(int pid)
-{
-	cpu_set_t set;
-
-	if (pid > 0 && sched_getaffinity(pid, sizeof set, &set) == 0)
-		return CPU_COUNT(&set);
-	return (double)sysconf(_SC_NPROCESSORS_ONLN);
-}
-
 /* ---- one reading ---- */
-
-static void
-read_workers(const struct segment *segment, struct reading *r)
-{
-	for (uint32_t p = 0; p < segment->n_processes && p < COUNTERS_PROCESSES; p++)
-		if (segment->process[p].pid)
-			r->host_cpu += cpu_of((int)segment->process[p].pid);
-	for (uint32_t w = 0; w < segment->n_workers && w < COUNTERS_WORKERS; w++) {
-		const struct worker_line *line = &segment->worker[w];
-		double wait;
-
-		if (!line->pid || !line->thread)
-			continue;
-		wait = core_wait_of((int)line->pid, (int)line->thread);
-		if (wait < 0)
-			r->workers_wait = PROFILE_UNKNOWN;
-		else if (r->workers_wait >= 0)
-			r->workers_wait += wait;
-	}
-}
-
-static void
-read_server(struct db *db, struct reading *r)
-{
-	struct fault fault = { 0 };
-	struct db_result *result;
-
-	if (!db || db_call(db, sql_profile_server, NULL, &result, &fault) != OK)
-		return;
-	r->server = mem_array(NULL, (size_t)db_rows(result) + 1, sizeof *r->server);
-	for (int i = 0; i < db_rows(result); i++) {
-		int pid = (int)db_int(result, i, 0);
-
-		r->server_here = db_int(result, i, 2) && is_server(pid);
-		if (!r->server_here)
-			break;
-		r->server[r->n_server++] = (struct server_process){
-			.pid = pid,
-			.cpu = cpu_of(pid),
-			.wait = db_int(result, i, 1) ? core_wait_of(pid, pid) : 0,
-		};
-	}
-	db_result_free(result);
-}
 
 static enum status
 read_all(struct measure *m, struct reading *r, struct fault *fault)
 {
 	*r = (struct reading){ .at = clock_mono() };
-	read_server(m->db, r);
-	read_workers(m->segment, r);
-	r->machine_busy = machine_busy();
+	load_cores_read(m->db, m->segment, &r->cores);
 	counters_host(m->segment, &r->host);
 	if (!counters_sum(m->segment, &r->rows, &r->n_rows))
 		return fault_set(fault, TIMEOUT, "the counters never stood still; try again");
@@ -220,7 +66,7 @@ static void
 reading_done(struct reading *r)
 {
 	free(r->rows);
-	free(r->server);
+	load_cores_done(&r->cores);
 }
 
 /* ---- between the two ---- */
@@ -475,29 +321,6 @@ share_with_others(struct measure *m, const struct others *others, double host_cp
 	seen->host_cpu = cpu + rest * share;
 }
 
-/* What a process used before the first reading that knew it is not of this time; the CPU of one
- * that ended meanwhile is lost. */
-static void
-add_server(struct measure *m)
-{
-	struct profile_seen *seen = &m->m->seen;
-
-	seen->server_cpu = PROFILE_UNKNOWN;
-	if (!m->from.server_here || !m->to.server_here)
-		return;
-	seen->server_cpu = 0;
-	for (size_t i = 0; i < m->to.n_server; i++)
-		for (size_t k = 0; k < m->from.n_server; k++) {
-			const struct server_process *a = &m->from.server[k], *b = &m->to.server[i];
-
-			if (a->pid != b->pid)
-				continue;
-			seen->server_cpu += fmax(b->cpu - a->cpu, 0);
-			if (seen->cores_wait >= 0 && b->wait > a->wait)
-				seen->cores_wait += b->wait - a->wait;
-		}
-}
-
 static void
 add_sessions(struct measure *m)
 {
@@ -537,26 +360,26 @@ make_seen(struct measure *m)
 {
 	struct profile_seen *seen = &m->m->seen;
 	struct others others = { 0 };
-	double host_cpu = m->to.host_cpu - m->from.host_cpu, busy;
+	struct load_cores_used used;
 
+	load_cores_between(&m->from.cores, &m->to.cores, &used);
 	add_rows(m, &others);
 	add_means(m);
 	seen->seconds = (double)(m->to.at - m->from.at) / 1e9;
 	seen->samples = (double)m->looks;
 	seen->workers = m->segment->n_workers;
 	seen->processes = m->segment->n_processes > 0 ? m->segment->n_processes : 1;
-	seen->cores = cores_of((int)m->segment->process[0].pid);
+	seen->cores = used.cores;
 	seen->idle = state_seconds(m, WORKER_IDLE) + state_seconds(m, WORKER_AWAY) +
 	             state_seconds(m, WORKER_STARTING) + state_seconds(m, WORKER_STOPPED);
 	seen->trips = state_seconds(m, WORKER_CLAIMING) + state_seconds(m, WORKER_SETTLING);
-	seen->cores_wait = m->from.workers_wait < 0 || m->to.workers_wait < 0
-	                       ? PROFILE_UNKNOWN
-	                       : fmax(m->to.workers_wait - m->from.workers_wait, 0);
-	add_server(m);
+	seen->cores_wait = used.wait;
+	seen->server_cpu = used.server_cpu;
 	add_sessions(m);
-	busy = m->to.machine_busy - m->from.machine_busy;
-	share_with_others(m, &others, fmax(host_cpu, 0));
-	seen->cores_elsewhere = fmax(busy - seen->host_cpu - fmax(seen->server_cpu, 0), 0) /
+	share_with_others(m, &others, used.host_cpu);
+	seen->cores_elsewhere = fmax(used.busy + used.stolen - seen->host_cpu -
+	                                 fmax(seen->server_cpu, 0),
+	                             0) /
 	                        seen->seconds;
 	seen->cores_elsewhere = fmin(seen->cores_elsewhere, seen->cores * 0.95);
 }

@@ -43,7 +43,8 @@ struct baseline {
 	int64_t id, recorded_at_us;
 	double seconds;
 	int64_t workers;
-	struct load_stage *stages; /* in the order of the pipeline */
+	struct profile_machine shared; /* what else the machine did meanwhile */
+	struct load_stage *stages;     /* in the order of the pipeline */
 	size_t n_stages;
 	struct load_end *ends;
 	size_t n_ends;
@@ -55,15 +56,48 @@ char *load_machine(void);
 /* Hex sha256 of what the pipeline is made of and of how the host works on it; the caller frees. */
 char *load_configuration(const struct config *config, const struct config_pipeline *pipeline);
 
+/* ---- who uses the cores of this machine ---- */
+
+struct load_process {
+	int pid;
+	double cpu, wait; /* s; wait: ready to run, without a core */
+};
+/* One reading: seconds since beginnings of their own, so only differences of two say something. */
+struct load_cores {
+	double at, cores;              /* cores: that the host may run on */
+	double host_cpu, workers_wait; /* workers_wait: PROFILE_UNKNOWN where nobody counts it */
+	double own_cpu;                /* of the process that looks */
+	double busy, stolen;           /* of the whole machine; stolen by a hypervisor */
+	struct load_process *server;   /* of the database */
+	size_t n_server;
+	bool server_here; /* on this machine, and to be seen */
+};
+/* Never fails: what cannot be seen is unknown. db NULL: the database is away. */
+void load_cores_read(struct db *db, const struct segment *segment, struct load_cores *ret);
+void load_cores_done(struct load_cores *cores);
+struct load_cores_used {
+	double seconds, cores;
+	double host_cpu;
+	double server_cpu; /* PROFILE_UNKNOWN: not on this machine */
+	double wait; /* of workers and of their sessions' processes, for a core; PROFILE_UNKNOWN */
+	double busy, stolen;
+	double others; /* busy with what is neither host nor server nor the process that looked */
+};
+void load_cores_between(const struct load_cores *from, const struct load_cores *to,
+                        struct load_cores_used *ret);
+
 /* ---- a watch ---- */
 
 struct load_watch;
-/* NOT_FOUND: no host runs here. */
-enum status load_watch_start(const char *segment_path, const struct config_pipeline *pipeline,
-                             struct load_watch **ret_watch, struct fault *fault);
-/* Ends the watch and fills in seconds, workers and stages of *b. AWAY: the host was started anew
- * meanwhile. The watch is gone in any case. */
-enum status load_watch_stop(struct load_watch *watch, struct baseline *b, struct fault *fault);
+/* NOT_FOUND: no host runs here. db is used at the beginning and at the end, to know the server's
+ * processes. */
+enum status load_watch_start(struct db *db, const char *segment_path,
+                             const struct config_pipeline *pipeline, struct load_watch **ret_watch,
+                             struct fault *fault);
+/* Ends the watch and fills in seconds, workers, shared and stages of *b. AWAY: the host was started
+ * anew meanwhile. The watch is gone in any case. */
+enum status load_watch_stop(struct load_watch *watch, struct db *db, struct baseline *b,
+                            struct fault *fault);
 void load_watch_drop(struct load_watch *watch); /* takes NULL */
 /* Calls seen so far. [any] */
 uint64_t load_watch_calls(const struct load_watch *watch);

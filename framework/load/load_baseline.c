@@ -139,6 +139,19 @@ keep_stage(struct db *db, int64_t id, size_t position, const struct load_stage *
 	return db_call(db, sql_baseline_stage_put, &args, NULL, fault);
 }
 
+/* In the order of the statement. */
+static void
+arg_shared(struct db_args *args, const struct profile_machine *m)
+{
+	const double known[] = { m->cores, m->used, m->others, m->stolen, m->waited };
+
+	for (size_t i = 0; i < countof(known); i++)
+		if (m->known && known[i] >= 0)
+			db_arg_double(args, known[i]);
+		else
+			db_arg_null(args);
+}
+
 static enum status
 put(struct db *db, const struct baseline *b, struct arena *arena, int64_t *ret_id,
     struct fault *fault)
@@ -164,6 +177,7 @@ put(struct db *db, const struct baseline *b, struct arena *arena, int64_t *ret_i
 	db_arg_text(&args, b->load);
 	db_arg_int4s(&args, arena, jobs, b->n_ends);
 	db_arg_int8s(&args, arena, us, b->n_ends);
+	arg_shared(&args, &b->shared);
 	st = db_call(db, sql_baseline_put, &args, &r, fault);
 	if (st != OK)
 		return st;
@@ -215,6 +229,26 @@ out:
 
 /* ---- fetched ---- */
 
+static double
+float_or_unknown(const struct db_result *r, int col)
+{
+	return db_null(r, 0, col) ? PROFILE_UNKNOWN : db_float(r, 0, col);
+}
+
+/* Columns 12 to 16 of baseline_list. */
+static void
+take_shared(const struct db_result *r, double seconds, struct profile_machine *ret)
+{
+	*ret = (struct profile_machine){ .known = !db_null(r, 0, 14), .seconds = seconds };
+	if (!ret->known)
+		return;
+	ret->cores = db_float(r, 0, 12);
+	ret->used = db_float(r, 0, 13);
+	ret->others = db_float(r, 0, 14);
+	ret->stolen = db_float(r, 0, 15);
+	ret->waited = float_or_unknown(r, 16);
+}
+
 static enum status
 fetch_head(struct db *db, const char *name, struct baseline *b, struct fault *fault)
 {
@@ -242,6 +276,7 @@ fetch_head(struct db *db, const char *name, struct baseline *b, struct fault *fa
 		b->version = mem_dup(db_text(r, 0, 9));
 		b->server = mem_dup(db_text(r, 0, 10));
 		b->configuration = mem_dup(db_text(r, 0, 11));
+		take_shared(r, b->seconds, &b->shared);
 	}
 	db_result_free(r);
 	return st;

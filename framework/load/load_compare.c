@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Others that make work take less than this longer are not worth a line. */
+#define STRETCH_TOLD 0.02
+
 struct pairs {
 	struct profile_pair *pairs;
 	const char **stages;
@@ -46,6 +49,33 @@ series_of(const struct baseline *b, const char *stage, enum profile_metric metri
 	free(all);
 }
 
+static double
+seconds_of(const struct baseline *b, const char *stage, enum counter counter)
+{
+	double ns = 0;
+
+	for (size_t i = 0; i < b->n_stages; i++)
+		if (!stage || strcmp(b->stages[i].stage, stage) == 0)
+			ns += (double)b->stages[i].value[counter];
+	return ns / 1e9;
+}
+
+static double
+stretch_of(const struct baseline *b, const char *stage, enum profile_metric metric)
+{
+	switch (metric) {
+	case PROFILE_WALL:
+		return profile_stretch_wall(&b->shared, seconds_of(b, stage, COUNTER_wall_ns),
+		                            seconds_of(b, stage, COUNTER_cpu_ns),
+		                            seconds_of(b, stage, COUNTER_db_ns),
+		                            seconds_of(b, NULL, COUNTER_wall_ns));
+	case PROFILE_DB: return profile_stretch(&b->shared);
+	case PROFILE_END_TO_END:
+		return profile_stretch_end_to_end(&b->shared, strncmp(b->load, "closed", 6) == 0);
+	default: return 0;
+	}
+}
+
 static void
 ends_of(const struct baseline *b, struct profile_series *ret)
 {
@@ -77,6 +107,8 @@ add_stage(struct pairs *p, const struct baseline *before, const struct baseline 
 
 		series_of(before, stage, pair->metric, &pair->before);
 		series_of(after, stage, pair->metric, &pair->after);
+		pair->before.stretch = stretch_of(before, stage, pair->metric);
+		pair->after.stretch = stretch_of(after, stage, pair->metric);
 	}
 }
 
@@ -102,6 +134,23 @@ warn_of(struct buf *warnings, const char *what, const char *before, const char *
 }
 
 static void
+warn_of_others(struct buf *warnings, const char *which, const struct profile_machine *m)
+{
+	double stretch = profile_stretch(m);
+
+	if (!m->known)
+		buf_printf(warnings,
+		           "%s: nobody knows what else the machine did; its times are taken as "
+		           "they are\n",
+		           which);
+	else if (stretch >= STRETCH_TOLD)
+		buf_printf(warnings,
+		           "%s: others used %.2f of %g cores, and work on a core took about "
+		           "%.0f %% longer for it; intervals of times are that much wider\n",
+		           which, (m->others + m->stolen) / m->seconds, m->cores, 100 * stretch);
+}
+
+static void
 warn(const struct baseline *before, const struct baseline *after, struct buf *warnings)
 {
 	warn_of(warnings, "another pipeline", before->pipeline, after->pipeline);
@@ -112,6 +161,8 @@ warn(const struct baseline *before, const struct baseline *after, struct buf *wa
 		           (long long)before->workers, (long long)after->workers);
 	if (strcmp(before->configuration, after->configuration) != 0)
 		buf_adds(warnings, "the configuration of the pipeline or of the host differs\n");
+	warn_of_others(warnings, "before", &before->shared);
+	warn_of_others(warnings, "after", &after->shared);
 	warn_of(warnings, "another load", before->load[0] ? before->load : "whatever came",
 	        after->load[0] ? after->load : "whatever came");
 }
@@ -150,6 +201,8 @@ load_compare(const struct baseline *before, const struct baseline *after,
 	ends = add_pair(&p, NULL, PROFILE_END_TO_END);
 	ends_of(before, &ends->before);
 	ends_of(after, &ends->after);
+	ends->before.stretch = stretch_of(before, NULL, PROFILE_END_TO_END);
+	ends->after.stretch = stretch_of(after, NULL, PROFILE_END_TO_END);
 
 	effects = mem_alloc(p.n * sizeof *effects);
 	profile_compare_all(p.pairs, p.n, rule, effects);

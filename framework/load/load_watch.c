@@ -8,6 +8,7 @@
 #include "load/load.h"
 
 #include <errno.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,7 @@ struct load_watch {
 	const struct segment *segment;
 	char *path;
 	int64_t begun;
+	struct load_cores cores; /* at the beginning */
 	struct counters_row *before;
 	size_t n_before;
 	struct seen seen[COUNTERS_SLOTS];
@@ -146,7 +148,7 @@ watch(void *data)
 /* ---- begin ---- */
 
 enum status
-load_watch_start(const char *segment_path, const struct config_pipeline *pipeline,
+load_watch_start(struct db *db, const char *segment_path, const struct config_pipeline *pipeline,
                  struct load_watch **ret_watch, struct fault *fault)
 {
 	struct load_watch *w = mem_alloc(sizeof *w);
@@ -162,6 +164,7 @@ load_watch_start(const char *segment_path, const struct config_pipeline *pipelin
 	}
 	w->path = mem_dup(segment_path);
 	w->pipeline = pipeline;
+	load_cores_read(db, w->segment, &w->cores);
 	look(w, true);
 	counters_sum(w->segment, &w->before, &w->n_before);
 	w->begun = clock_mono();
@@ -203,6 +206,7 @@ load_watch_drop(struct load_watch *w)
 		free(w->kept[i].calls);
 	free(w->kept);
 	free(w->before);
+	load_cores_done(&w->cores);
 	free(w->path);
 	counters_close(w->segment);
 	free(w);
@@ -298,8 +302,28 @@ add_stages(struct load_watch *w, const char *stage, const struct counters_row *r
 	}
 }
 
+static void
+take_cores(const struct load_watch *w, struct db *db, struct profile_machine *ret)
+{
+	struct load_cores now;
+	struct load_cores_used used;
+
+	load_cores_read(db, w->segment, &now);
+	load_cores_between(&w->cores, &now, &used);
+	load_cores_done(&now);
+	*ret = (struct profile_machine){
+		.known = true,
+		.seconds = used.seconds,
+		.cores = used.cores,
+		.used = used.host_cpu + fmax(used.server_cpu, 0),
+		.others = used.others,
+		.stolen = used.stolen,
+		.waited = used.wait,
+	};
+}
+
 enum status
-load_watch_stop(struct load_watch *w, struct baseline *b, struct fault *fault)
+load_watch_stop(struct load_watch *w, struct db *db, struct baseline *b, struct fault *fault)
 {
 	struct counters_row *rows;
 	enum status st = OK;
@@ -309,6 +333,7 @@ load_watch_stop(struct load_watch *w, struct baseline *b, struct fault *fault)
 	b->seconds = (double)(clock_mono() - w->begun) / 1e9;
 	b->workers = w->segment->n_workers;
 	counters_sum(w->segment, &rows, &n);
+	take_cores(w, db, &b->shared);
 	for (size_t i = 0; i < w->pipeline->n_stages; i++)
 		add_stages(w, w->pipeline->stages[i].name, rows, n, b);
 	free(rows);

@@ -42,6 +42,7 @@ enum profile_verdict {
 	PROFILE_NO_REGRESSION, /* the interval ends below the limit */
 	PROFILE_REGRESSION,    /* the interval begins above the limit */
 	PROFILE_TOO_LITTLE,    /* the limit is inside the interval */
+	PROFILE_DISTURBED,     /* it may be what else the machine did: `why` says it */
 	PROFILE_NOT_JUDGED     /* the two cannot be compared: `why` says it */
 };
 const char *profile_verdict_name(enum profile_verdict verdict);
@@ -51,6 +52,8 @@ struct profile_series {
 	const double *cost;
 	const uint32_t *jobs; /* none 0 */
 	size_t n;
+	double stretch; /* the costs may be so much too high because of what else the machine
+	                   did: 0.2 is by a fifth; INFINITY: nobody can say by how much */
 };
 
 struct profile_rule {
@@ -82,6 +85,26 @@ void profile_compare(enum profile_metric metric, const struct profile_series *be
                      const struct profile_series *after, const struct profile_rule *rule,
                      struct profile_effect *ret);
 
+/* What else the machine did while a recording was made. */
+struct profile_machine {
+	bool known;
+	double seconds, cores; /* cores: that the host may run on */
+	double used;           /* CPU seconds of the host and of the database's server here */
+	double others;         /* CPU seconds of anything else */
+	double stolen;         /* seconds that a hypervisor kept cores from all of them */
+	double waited; /* seconds that workers and their sessions were ready to run and had no
+	                  core, whoever had it; PROFILE_UNKNOWN */
+};
+/* How much longer work on a core took because of others: 0.2 is by a fifth. */
+double profile_stretch(const struct profile_machine *m);
+/* The same of a stage's wall time, which is wall of all_wall, and has cpu and db in it (seconds).
+ */
+double profile_stretch_wall(const struct profile_machine *m, double wall, double cpu, double db,
+                            double all_wall);
+/* Of the time from a job's creation to its end: `closed` when a job is put in for each that ended.
+ */
+double profile_stretch_end_to_end(const struct profile_machine *m, bool closed);
+
 /* Many at once: the family is those of them that there is something to say about, and each has a
  * seed of its own, made from the rule's. */
 struct profile_pair {
@@ -97,10 +120,10 @@ void profile_series_of(enum profile_metric metric, const struct call_sample *cal
                        struct profile_series *ret);
 void profile_series_free(struct profile_series *series);
 
-/* One verdict of many: REGRESSION before TOO_LITTLE before NO_REGRESSION; NOT_JUDGED ones do not
- * count, and when there is nothing else it is TOO_LITTLE. */
+/* One verdict of many: REGRESSION before DISTURBED before TOO_LITTLE before NO_REGRESSION;
+ * NOT_JUDGED ones do not count, and when there is nothing else it is TOO_LITTLE. */
 enum profile_verdict profile_verdict_all(const struct profile_effect *effects, size_t n);
-/* What a command exits with: 0 no regression, 1 regression, 2 too little data. */
+/* What a command exits with: 0 no regression, 1 regression, 2 cannot tell. */
 int profile_exit(enum profile_verdict verdict);
 
 #define PROFILE_UNKNOWN (-1.0) /* of a number that could not be measured */

@@ -45,9 +45,8 @@ const char *
 profile_verdict_name(enum profile_verdict verdict)
 {
 	static const char *const names[] = {
-		[PROFILE_NO_REGRESSION] = "no regression",
-		[PROFILE_REGRESSION] = "regression",
-		[PROFILE_TOO_LITTLE] = "too little data",
+		[PROFILE_NO_REGRESSION] = "no regression", [PROFILE_REGRESSION] = "regression",
+		[PROFILE_TOO_LITTLE] = "too little data",  [PROFILE_DISTURBED] = "disturbed",
 		[PROFILE_NOT_JUDGED] = "not judged",
 	};
 
@@ -328,6 +327,26 @@ trivial(const struct profile_series *before, const struct profile_series *after,
 	return true;
 }
 
+/* Without what else the machine did, each side's costs lie between what was seen and that divided
+ * by 1 + stretch; so the effect lies where both of these ends of each side allow it. What was an
+ * answer and is none any more is told as disturbed, not as too little: recording for longer would
+ * not help. */
+static void
+judge_disturbed(const struct comparison *c, double limit, struct profile_effect *ret)
+{
+	enum profile_verdict seen = judge(ret->low, ret->high, limit);
+
+	ret->low -= log1p(c->series[1]->stretch);
+	ret->high += log1p(c->series[0]->stretch);
+	ret->verdict = judge(ret->low, ret->high, limit);
+	if (ret->verdict == seen)
+		return;
+	ret->verdict = PROFILE_DISTURBED;
+	ret->why = seen == PROFILE_REGRESSION
+	               ? "others on the machine may have made it slower, not the change"
+	               : "others on the machine may have made it slower before";
+}
+
 void
 profile_compare(enum profile_metric metric, const struct profile_series *before,
                 const struct profile_series *after, const struct profile_rule *rule,
@@ -357,7 +376,7 @@ profile_compare(enum profile_metric metric, const struct profile_series *before,
 	ret->blocks = c.blocks[0].n;
 	effect = effect_of(&c, ret->before, ret->after);
 	resample(&c, effect, &ret->low, &ret->high);
-	ret->verdict = judge(ret->low, ret->high, limit);
+	judge_disturbed(&c, limit, ret);
 	ret->effect = c.share ? effect : expm1(effect);
 	if (!c.share) {
 		ret->low = expm1(ret->low);
@@ -429,6 +448,8 @@ profile_verdict_all(const struct profile_effect *effects, size_t n)
 		found[effects[i].verdict]++;
 	if (found[PROFILE_REGRESSION] > 0)
 		return PROFILE_REGRESSION;
+	if (found[PROFILE_DISTURBED] > 0)
+		return PROFILE_DISTURBED;
 	if (found[PROFILE_TOO_LITTLE] > 0 || found[PROFILE_NO_REGRESSION] == 0)
 		return PROFILE_TOO_LITTLE;
 	return PROFILE_NO_REGRESSION;

@@ -33,6 +33,7 @@ ok 'but for --replace' record first 3000 --replace
 ok 'list has it' says first "$penstock" baseline list
 is 'show has its stages' '["a", "b"]' "$("$penstock" baseline show first --json | member /dev/stdin 'json.dumps([s["stage"] for s in d["stages"]])')"
 
+sql "update penstock.baseline set others_s = 0, stolen_s = 0 where name = 'first'" > /dev/null # whoever else is on this machine
 ok 'against itself it is no regression' exits 0 "$penstock" baseline compare first --against first --fail-on 1000%
 "$penstock" baseline compare first --against first --fail-on 1000% --json > "$work/same.json"
 is 'in JSON, without warnings' 'no regression 0' "$(member "$work/same.json" 'd["verdict"], len(d["warnings"])' | tr -d "(),'")"
@@ -54,6 +55,19 @@ ok 'and a regression still' exits 1 "$penstock" baseline compare first --against
 is 'the other way round it is none of that stage' 'no regression' "$(member "$work/back.json" '[e["verdict"] for e in d["effects"] if (e["stage"], e["metric"]) == ("b", "wall")][0]')"
 ok 'another configuration is told' says 'the configuration of the pipeline' "$penstock" baseline compare first --against slower
 ok 'Markdown has the verdict' says '**regression**' "$penstock" baseline compare first --against slower --markdown
+
+is 'what else the machine did is kept' True "$("$penstock" baseline show slower --json | member /dev/stdin 'd["cores"] >= 1 and d["cores_used"] > 0 and d["cores_of_others"] >= 0 and d["stretch"] >= 0')"
+sql "update penstock.baseline set used_s = 1, others_s = 9, stolen_s = 0, waited_s = 20 where name = 'slower'" > /dev/null
+ok 'when others may have done it all, nothing can be told' exits 2 "$penstock" baseline compare first --against slower --fail-on 200%
+ok 'and that is said' says 'record again while it does nothing else' "$penstock" baseline compare first --against slower --fail-on 200%
+ok 'with how much they had' says 'others used' "$penstock" baseline compare first --against slower --fail-on 200%
+ok 'in Markdown too' says 'disturbed: slower against first' "$penstock" baseline compare first --against slower --fail-on 200% --markdown
+"$penstock" baseline compare first --against slower --fail-on 200% --json > "$work/disturbed.json"
+is 'and in JSON, with a reason' 'disturbed True' "$(member "$work/disturbed.json" 'd["verdict"], [bool(e["why"]) for e in d["effects"] if (e["stage"], e["metric"]) == ("b", "wall")][0]' | tr -d "(),'")"
+sql "update penstock.baseline set cores = null, used_s = null, others_s = null, stolen_s = null, waited_s = null where name = 'slower'" > /dev/null
+ok 'a recording of which it is not known is taken as it is' exits 1 "$penstock" baseline compare first --against slower --fail-on 200%
+ok 'and that is said too' says 'nobody knows what else' "$penstock" baseline compare first --against slower
+
 is 'the same two always give the same answer' "$("$penstock" baseline compare first --against slower --json)" "$("$penstock" baseline compare first --against slower --json)"
 
 ok 'a wrong limit is told' says '--fail-on wants' "$penstock" baseline compare first --against slower --fail-on much

@@ -31,7 +31,7 @@ series_of(struct numbers *of, double mean, double noise, uint64_t seed)
 		of->cost[i] = of->jobs[i] * mean *
 		              (1 + noise * ((double)(seed >> 40) / (1 << 23) - 1));
 	}
-	return (struct profile_series){ of->cost, of->jobs, N };
+	return (struct profile_series){ of->cost, of->jobs, N, 0 };
 }
 
 static struct profile_effect
