@@ -118,6 +118,10 @@ void db_arg_multiranges(struct db_args *args, struct arena *arena, const struct 
  */
 enum status db_call(struct db *db, const char *sql, const struct db_args *args,
                     struct db_result **ret_result, struct fault *fault);
+/* A statement whose first row's first column is a number: 0 when that is null or there is no row.
+ * *ret is set on OK only. */
+enum status db_call_int(struct db *db, const char *sql, const struct db_args *args, int64_t *ret,
+                        struct fault *fault);
 /* Text that is not prepared and may hold several statements (migrations, BEGIN, COMMIT). */
 enum status db_exec(struct db *db, const char *sql, struct fault *fault);
 

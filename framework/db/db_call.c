@@ -148,6 +148,20 @@ db_call(struct db *db, const char *sql, const struct db_args *args, struct db_re
 	return st;
 }
 
+enum status
+db_call_int(struct db *db, const char *sql, const struct db_args *args, int64_t *ret,
+            struct fault *fault)
+{
+	struct db_result *r;
+	enum status st = db_call(db, sql, args, &r, fault);
+
+	if (st != OK)
+		return st;
+	*ret = db_rows(r) > 0 && !db_null(r, 0, 0) ? db_int(r, 0, 0) : 0;
+	db_result_free(r);
+	return OK;
+}
+
 /* Not PQexec(): it gives the last result, and after a FATAL that is libpq's own, without the
  * reason. */
 static enum status

@@ -209,30 +209,17 @@ schema_finish(struct db *db, enum status st, struct fault *fault)
 	return st;
 }
 
-static enum status
-transaction_id(struct db *db, int64_t *ret, struct fault *fault)
-{
-	struct db_result *r;
-	enum status st = db_call(db, sql_schema_transaction, NULL, &r, fault);
-
-	if (st != OK)
-		return st;
-	*ret = db_int(r, 0, 0);
-	db_result_free(r);
-	return OK;
-}
-
 /* A text with COMMIT in it would be half applied when it is killed. */
 static enum status
 run_text(struct db *db, const char *path, const char *text, struct fault *fault)
 {
 	int64_t before = 0, after = 0;
-	enum status st = transaction_id(db, &before, fault);
+	enum status st = db_call_int(db, sql_schema_transaction, NULL, &before, fault);
 
 	if (st == OK)
 		st = db_exec(db, text, fault);
 	if (st == OK && db_transaction_state(db) == DB_IN_TRANSACTION)
-		st = transaction_id(db, &after, fault);
+		st = db_call_int(db, sql_schema_transaction, NULL, &after, fault);
 	if (st == OK && before != after)
 		st = fault_set(fault, INVALID, "a migration must not end its transaction");
 	if (st != OK)

@@ -56,17 +56,10 @@ static enum status
 count_open(const struct load_run *run, int64_t *ret, struct fault *fault)
 {
 	struct db_args args;
-	struct db_result *r;
-	enum status st;
 
 	db_args_init(&args);
 	db_arg_text(&args, run->pipeline);
-	st = db_call(run->db, sql_remaining, &args, &r, fault);
-	if (st != OK)
-		return st;
-	*ret = db_int(r, 0, 0);
-	db_result_free(r);
-	return OK;
+	return db_call_int(run->db, sql_remaining, &args, ret, fault);
 }
 
 /* ---- sending ---- */
@@ -330,19 +323,6 @@ ask_all(struct sender *s, struct fault *fault)
 /* ---- the whole ---- */
 
 static enum status
-wal_now(struct db *db, int64_t *ret, struct fault *fault)
-{
-	struct db_result *r;
-	enum status st = db_call(db, sql_bench_wal, NULL, &r, fault);
-
-	if (st != OK)
-		return st;
-	*ret = db_int(r, 0, 0);
-	db_result_free(r);
-	return OK;
-}
-
-static enum status
 send_all(struct sender *s, struct fault *fault)
 {
 	s->begun = s->looked = clock_mono();
@@ -362,14 +342,14 @@ load_run(const struct load_run *run, struct load_result *ret, struct fault *faul
 	buf_init(&s.text);
 	s.due = mem_array(NULL, TOGETHER, sizeof *s.due);
 	load_usage_now(run->segment_path, &before);
-	st = wal_now(run->db, &wal_before, fault);
+	st = db_call_int(run->db, sql_bench_wal, NULL, &wal_before, fault);
 	if (st == OK)
 		st = send_all(&s, fault);
 	if (st == OK)
 		st = wait_for_end(&s, fault);
 	load_usage_now(run->segment_path, &after);
 	if (st == OK)
-		st = wal_now(run->db, &wal_after, fault);
+		st = db_call_int(run->db, sql_bench_wal, NULL, &wal_after, fault);
 	if (st == OK)
 		st = ask_all(&s, fault);
 	ret->wal = wal_after - wal_before;

@@ -30,17 +30,12 @@ queue_number(struct db *db, const char *sql, const struct db_args *args, int64_t
              struct fault *fault)
 {
 	struct fault own = { 0 };
-	struct db_result *r;
 	enum status st;
 
 	if (!fault)
 		fault = &own;
-	st = db_call(db, sql, args, &r, fault);
-	if (st != OK)
-		return queue_meaning(st, fault);
-	*ret = db_rows(r) > 0 && !db_null(r, 0, 0) ? db_int(r, 0, 0) : 0;
-	db_result_free(r);
-	return OK;
+	st = db_call_int(db, sql, args, ret, fault);
+	return st == OK ? OK : queue_meaning(st, fault);
 }
 
 enum status

@@ -11,7 +11,7 @@
 /* SQL with PS001 is the database's way to say FENCED, and 55P03 TIMEOUT. The fault says which, so
  * it may not be NULL. */
 enum status queue_meaning(enum status status, struct fault *fault);
-/* A statement with one row and one number in it; 0 when the number is null. */
+/* As db_call_int(), with what the queue means by the errors. */
 enum status queue_number(struct db *db, const char *sql, const struct db_args *args, int64_t *ret,
                          struct fault *fault);
 

@@ -5,9 +5,8 @@
  */
 #include <penstock.h>
 
-#include <pthread.h>
-
 #include "burden.h"
+#include "detached.h"
 
 PS_OPTIONS(burden_later, PS_INT(wait_us, 0, 0, 10000000, "from the promise to its completion"))
 
@@ -28,20 +27,6 @@ keep(void *data)
 	return NULL;
 }
 
-static bool
-start(struct promise *promise)
-{
-	pthread_attr_t attr;
-	pthread_t thread;
-	int error;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	error = pthread_create(&thread, &attr, keep, promise);
-	pthread_attr_destroy(&attr);
-	return error == 0;
-}
-
 static enum ps_outcome
 burden_later(struct ps_call *call, const struct ps_message *in, struct ps_message *out)
 {
@@ -59,7 +44,7 @@ burden_later(struct ps_call *call, const struct ps_message *in, struct ps_messag
 		free(promise);
 		return ps_snooze(call, ps_this(call), 5);
 	}
-	if (!start(promise)) {
+	if (!detached_start(keep, promise)) {
 		ps_complete(call->host, promise->token, PS_RETRY, NULL);
 		free(promise);
 	}

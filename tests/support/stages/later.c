@@ -5,9 +5,10 @@
  */
 #include <penstock.h>
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
+
+#include "detached.h"
 
 PS_OPTIONS(later, PS_ENUM(when, "thread", "thread|now|never", "who completes a job"),
            PS_DURATION(delay, "1ms", 0, 60000, "of the thread"))
@@ -47,20 +48,6 @@ keep(void *data)
 	return NULL;
 }
 
-static bool
-start(struct promise *promise)
-{
-	pthread_attr_t attr;
-	pthread_t thread;
-	int error;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	error = pthread_create(&thread, &attr, keep, promise);
-	pthread_attr_destroy(&attr);
-	return error == 0;
-}
-
 static enum ps_outcome
 later(struct ps_call *call, const struct ps_message *in, struct ps_message *out)
 {
@@ -82,7 +69,7 @@ later(struct ps_call *call, const struct ps_message *in, struct ps_message *out)
 		free(promise);
 	} else if (opt->when == WHEN_NEVER) {
 		free(promise);
-	} else if (!start(promise)) {
+	} else if (!detached_start(keep, promise)) {
 		ps_complete(call->host, promise->token, PS_RETRY, NULL);
 		free(promise);
 	}

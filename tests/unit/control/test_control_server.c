@@ -126,6 +126,18 @@ hear(int fd)
 	return text;
 }
 
+/* Of a new connection, which the caller closes. */
+static int
+ask(struct world *w, bool read_only, const char *text)
+{
+	int fd = knock(w, read_only);
+
+	turn(w);
+	say(fd, text);
+	turn(w);
+	return fd;
+}
+
 static void
 a_question_is_answered_and_the_connection_ends(void **state)
 {
@@ -163,11 +175,8 @@ static void
 the_read_only_one_changes_nothing(void **state)
 {
 	struct world *w = *state;
-	int fd = knock(w, true);
+	int fd = ask(w, true, "stop\n");
 
-	turn(w);
-	say(fd, "stop\n");
-	turn(w);
 	assert_non_null(strstr(hear(fd), "\"ok\":false,\"status\":\"refused\""));
 	close(fd);
 	assert_int_equal(w->asked, 0);
@@ -177,12 +186,9 @@ static void
 nonsense_is_answered_with_what_is_wrong(void **state)
 {
 	struct world *w = *state;
-	int fd = knock(w, false);
+	int fd = ask(w, false, "make coffee\n");
 	char flood[4 * CONTROL_LINE];
 
-	turn(w);
-	say(fd, "make coffee\n");
-	turn(w);
 	assert_non_null(strstr(hear(fd), "there is no command 'make'"));
 	close(fd);
 
@@ -222,11 +228,8 @@ who_waits_and_goes_is_forgotten(void **state)
 {
 	struct world *w = *state;
 	struct pollfd fds[CONTROL_FDS];
-	int fd = knock(w, false);
+	int fd = ask(w, false, "reload wait\n");
 
-	turn(w);
-	say(fd, "reload wait\n");
-	turn(w);
 	close(fd);
 	turn(w);
 	assert_int_equal(control_server_fds(w->server, fds), 2);
@@ -304,16 +307,10 @@ a_crowd_keeps_nobody_out(void **state)
 		turn(w);
 	}
 	assert_int_equal(control_server_fds(w->server, fds), 2 + CONTROL_CLIENTS);
-	fd = knock(w, true);
-	turn(w);
-	say(fd, "status\n");
-	turn(w);
+	fd = ask(w, true, "status\n");
 	assert_string_equal(hear(fd), "{\"ok\":true}\n");
 	close(fd);
-	fd = knock(w, false); /* the other door has places of its own */
-	turn(w);
-	say(fd, "status\n");
-	turn(w);
+	fd = ask(w, false, "status\n"); /* the other door has places of its own */
 	assert_string_equal(hear(fd), "{\"ok\":true}\n");
 	close(fd);
 	for (size_t i = 0; i < countof(crowd); i++)
@@ -331,10 +328,7 @@ a_dead_hosts_sockets_are_replaced(void **state)
 	control_server_forget(w->server); /* as a process that died: they stay */
 	assert_int_equal(control_server_open(w->folder, "one", handle, w, &other, &fault), OK);
 	w->server = other;
-	fd = knock(w, true);
-	turn(w);
-	say(fd, "status\n");
-	turn(w);
+	fd = ask(w, true, "status\n");
 	assert_string_equal(hear(fd), "{\"ok\":true}\n");
 	close(fd);
 }

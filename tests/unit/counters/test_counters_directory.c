@@ -3,7 +3,7 @@
  * test_counters_directory.c - slots change hands, and a writer is killed at
  * every step of it: no reader hangs or sees a value twice or not at all.
  */
-#include "counters/counters.h"
+#include "support/segment_bench.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -16,8 +16,6 @@
 
 #define MANY (COUNTERS_SLOTS - COUNTERS_SLOTS / 4 + 1) /* so many, and the next makes room */
 
-static char folder[] = "/tmp/penstock-directory-XXXXXX";
-static char path[64];
 static int64_t now;
 
 static int64_t
@@ -27,34 +25,11 @@ fake_mono(void)
 }
 
 static int
-make_folder(void **state)
+enter(void **state)
 {
-	(void)state;
 	clock_hooks.mono = fake_mono;
 	now = 1000 * SEC;
-	if (!mkdtemp(folder))
-		return -1;
-	snprintf(path, sizeof path, "%s/counters", folder);
-	return 0;
-}
-
-static int
-remove_folder(void **state)
-{
-	(void)state;
-	unlink(path);
-	return rmdir(folder);
-}
-
-static struct segment *
-create(void)
-{
-	struct segment *segment = NULL;
-	struct fault fault = { 0 };
-
-	if (counters_create(path, "mill-1", &segment, &fault) != OK)
-		fail_msg("%s", fault.text);
-	return segment;
+	return segment_bench_make(state);
 }
 
 /* A release with some of everything, and its worker gone. */
@@ -138,7 +113,7 @@ same_total(const struct total *a, const struct total *b)
 static void
 releases_that_are_over_become_one_row_when_slots_are_scarce(void **state)
 {
-	struct segment *segment = create();
+	struct segment *segment = segment_bench_create();
 	struct counters_row *rows;
 	struct total before, after;
 	size_t n;
@@ -176,7 +151,7 @@ releases_that_are_over_become_one_row_when_slots_are_scarce(void **state)
 static void
 a_slot_rests_for_sixty_seconds_before_another_gets_it(void **state)
 {
-	struct segment *segment = create();
+	struct segment *segment = segment_bench_create();
 	struct counter_slot *rested, *next;
 
 	(void)state;
@@ -205,7 +180,7 @@ a_slot_rests_for_sixty_seconds_before_another_gets_it(void **state)
 static void
 a_worker_that_comes_back_goes_on_in_its_slot(void **state)
 {
-	struct segment *segment = create();
+	struct segment *segment = segment_bench_create();
 	struct counter_slot *slot = used_and_left(segment, "a", 100);
 	struct total total;
 	int status;
@@ -229,7 +204,7 @@ a_worker_that_comes_back_goes_on_in_its_slot(void **state)
 static void
 promises_of_a_dead_process_are_not_outstanding(void **state)
 {
-	struct segment *segment = create();
+	struct segment *segment = segment_bench_create();
 	struct counters_row *rows;
 	struct counter_slot *slot;
 	size_t n;
@@ -297,7 +272,7 @@ change_killed_at(struct segment *segment, long at)
 static void
 a_writer_killed_at_any_step_misleads_no_reader_and_stops_no_writer(void **state)
 {
-	struct segment *segment = create();
+	struct segment *segment = segment_bench_create();
 	char *fresh = mem_alloc(sizeof *segment);
 	struct total before;
 	const bool all_of_them = getenv("LONG") != NULL; /* the addition is a thousand alike */
@@ -342,7 +317,7 @@ a_writer_killed_at_any_step_misleads_no_reader_and_stops_no_writer(void **state)
 static void
 a_reader_of_a_directory_that_never_rests_says_so_and_comes_back(void **state)
 {
-	struct segment *moving = create();
+	struct segment *moving = segment_bench_create();
 	struct counters_row *rows;
 	size_t n = 99;
 	int told[2];
@@ -379,7 +354,7 @@ a_reader_of_a_directory_that_never_rests_says_so_and_comes_back(void **state)
 static void
 jobs_inside_a_stage_are_seen_by_the_recorder(void **state)
 {
-	struct segment *segment = create();
+	struct segment *segment = segment_bench_create();
 	struct counter_slot *slot = counters_slot(segment, 0, "p", "s", "a");
 	struct counters_host host;
 	struct counters_row *rows;
@@ -433,5 +408,5 @@ main(void)
 		cmocka_unit_test(jobs_inside_a_stage_are_seen_by_the_recorder),
 	};
 
-	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+	return cmocka_run_group_tests(tests, enter, segment_bench_remove);
 }

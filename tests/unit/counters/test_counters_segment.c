@@ -2,7 +2,7 @@
 /*
  * test_counters_segment.c - the segment outlives its writers and refuses strangers.
  */
-#include "counters/counters.h"
+#include "support/segment_bench.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -16,45 +16,13 @@
 
 #include <cmocka.h>
 
-static char folder[] = "/tmp/penstock-counters-XXXXXX";
-static char path[64];
-
-static int
-make_folder(void **state)
-{
-	(void)state;
-	if (!mkdtemp(folder))
-		return -1;
-	snprintf(path, sizeof path, "%s/counters", folder);
-	return 0;
-}
-
-static int
-remove_folder(void **state)
-{
-	(void)state;
-	unlink(path);
-	return rmdir(folder);
-}
-
-static struct segment *
-create(void)
-{
-	struct segment *segment = NULL;
-	struct fault fault = { 0 };
-
-	if (counters_create(path, "mill-1", &segment, &fault) != OK)
-		fail_msg("%s", fault.text);
-	return segment;
-}
-
 static const struct segment *
 open_again(void)
 {
 	const struct segment *segment = NULL;
 	struct fault fault = { 0 };
 
-	if (counters_open(path, &segment, &fault) != OK)
+	if (counters_open(segment_bench_path, &segment, &fault) != OK)
 		fail_msg("%s", fault.text);
 	return segment;
 }
@@ -65,7 +33,7 @@ expect_refusal(enum status status, const char *text)
 	const struct segment *segment = NULL;
 	struct fault fault = { 0 };
 
-	assert_int_equal(counters_open(path, &segment, &fault), status);
+	assert_int_equal(counters_open(segment_bench_path, &segment, &fault), status);
 	if (!strstr(fault.text, text))
 		fail_msg("no \"%s\" in \"%s\"", text, fault.text);
 	assert_null(segment);
@@ -74,7 +42,7 @@ expect_refusal(enum status status, const char *text)
 static void
 overwrite(off_t offset, const void *bytes, size_t len)
 {
-	int fd = open(path, O_WRONLY);
+	int fd = open(segment_bench_path, O_WRONLY);
 
 	assert_true(fd >= 0);
 	assert_int_equal(pwrite(fd, bytes, len, offset), len);
@@ -84,7 +52,7 @@ overwrite(off_t offset, const void *bytes, size_t len)
 static void
 a_reader_sees_what_the_writer_stored(void **state)
 {
-	struct segment *segment = create();
+	struct segment *segment = segment_bench_create();
 	struct counter_slot *slot = counters_slot(segment, 3, "documents", "extract",
 	                                          "0011223344556677");
 	const struct segment *reader = open_again();
@@ -111,7 +79,7 @@ a_reader_sees_what_the_writer_stored(void **state)
 static void
 the_same_worker_stage_and_release_get_the_same_slot(void **state)
 {
-	struct segment *segment = create();
+	struct segment *segment = segment_bench_create();
 	struct counter_slot *slot = counters_slot(segment, 0, "p", "s", "r");
 
 	(void)state;
@@ -127,7 +95,7 @@ the_same_worker_stage_and_release_get_the_same_slot(void **state)
 static void
 rows_are_summed_over_workers_in_order_of_first_use(void **state)
 {
-	struct segment *segment = create();
+	struct segment *segment = segment_bench_create();
 	struct counters_row *rows;
 	size_t n;
 
@@ -157,7 +125,7 @@ rows_are_summed_over_workers_in_order_of_first_use(void **state)
 static void
 work_goes_on_uncounted_when_slots_run_out(void **state)
 {
-	struct segment *segment = create();
+	struct segment *segment = segment_bench_create();
 	struct counters_row *rows;
 	char release[24];
 	size_t n;
@@ -180,7 +148,7 @@ work_goes_on_uncounted_when_slots_run_out(void **state)
 static void
 names_longer_than_their_field_are_cut_and_still_found_again(void **state)
 {
-	struct segment *segment = create();
+	struct segment *segment = segment_bench_create();
 	char name[200];
 	struct counter_slot *slot;
 
@@ -198,7 +166,7 @@ names_longer_than_their_field_are_cut_and_still_found_again(void **state)
 static void
 values_survive_a_writer_that_is_killed_half_way(void **state)
 {
-	struct segment *segment = create();
+	struct segment *segment = segment_bench_create();
 
 	(void)state;
 	for (int round = 0; round < 20; round++) {
@@ -252,7 +220,7 @@ values_survive_a_writer_that_is_killed_half_way(void **state)
 static void
 a_slot_that_was_never_finished_is_not_read(void **state)
 {
-	struct segment *segment = create();
+	struct segment *segment = segment_bench_create();
 	struct counter_slot *slot = counters_slot(segment, 0, "p", "s", "r");
 	struct counters_row *rows;
 	size_t n;
@@ -279,14 +247,14 @@ a_slot_that_was_never_finished_is_not_read(void **state)
 static void
 a_reader_of_the_old_file_keeps_it_when_it_is_made_anew(void **state)
 {
-	struct segment *old = create(), *new;
+	struct segment *old = segment_bench_create(), *new;
 	const struct segment *reader;
 	const struct segment *again;
 
 	(void)state;
 	counters_slot(old, 0, "p", "s", "r");
 	reader = open_again();
-	new = create();
+	new = segment_bench_create();
 	assert_int_equal(counters_n_slots(reader), 1); /* no SIGBUS */
 	again = open_again();
 	assert_int_equal(counters_n_slots(again), 0);
@@ -300,7 +268,7 @@ static void
 a_missing_file_is_not_found(void **state)
 {
 	(void)state;
-	unlink(path);
+	unlink(segment_bench_path);
 	expect_refusal(NOT_FOUND, "no counters file");
 }
 
@@ -310,11 +278,11 @@ another_version_is_refused_and_both_are_named(void **state)
 	uint32_t version = COUNTERS_VERSION + 1;
 
 	(void)state;
-	counters_close(create());
+	counters_close(segment_bench_create());
 	overwrite(offsetof(struct segment, version), &version, sizeof version);
 	expect_refusal(INVALID, "layout version 7, this program reads version 6");
 	/* a later layout may be shorter than ours */
-	assert_int_equal(truncate(path, 100), 0);
+	assert_int_equal(truncate(segment_bench_path, 100), 0);
 	expect_refusal(INVALID, "layout version 7, this program reads version 6");
 }
 
@@ -324,26 +292,26 @@ files_of_other_kinds_are_refused(void **state)
 	uint64_t size = 12;
 
 	(void)state;
-	counters_close(create());
+	counters_close(segment_bench_create());
 	overwrite(0, "not counters", 12);
 	expect_refusal(INVALID, "not a counters file");
 
-	counters_close(create());
-	assert_int_equal(truncate(path, 5), 0);
+	counters_close(segment_bench_create());
+	assert_int_equal(truncate(segment_bench_path, 5), 0);
 	expect_refusal(INVALID, "too short");
 
-	counters_close(create());
-	assert_int_equal(truncate(path, sizeof(struct segment) - 1), 0);
+	counters_close(segment_bench_create());
+	assert_int_equal(truncate(segment_bench_path, sizeof(struct segment) - 1), 0);
 	expect_refusal(INVALID, "cut short");
 
-	counters_close(create());
+	counters_close(segment_bench_create());
 	overwrite(offsetof(struct segment, size), &size, sizeof size);
 	expect_refusal(INVALID, "says that it has 12 bytes");
 
-	unlink(path);
-	assert_int_equal(mkfifo(path, 0600), 0); /* neither blocks nor is read */
+	unlink(segment_bench_path);
+	assert_int_equal(mkfifo(segment_bench_path, 0600), 0); /* neither blocks nor is read */
 	expect_refusal(SYSTEM, "cannot read");
-	unlink(path);
+	unlink(segment_bench_path);
 }
 
 static void
@@ -379,7 +347,7 @@ at_nine_seconds(void)
 static void
 the_state_that_a_worker_is_in_counts_up_to_now(void **state)
 {
-	struct segment *segment = create();
+	struct segment *segment = segment_bench_create();
 	struct worker_line *line = &segment->worker[1];
 	const struct clock_hooks before = clock_hooks;
 	struct counters_host host;
@@ -421,5 +389,5 @@ main(void)
 		cmocka_unit_test(every_counter_has_a_name_a_unit_and_a_text),
 	};
 
-	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+	return cmocka_run_group_tests(tests, segment_bench_make, segment_bench_remove);
 }
