@@ -67,13 +67,19 @@ struct config_option {
 struct config_route {
 	char *outcome; /* the plugin's route name */
 	char *stage;   /* name of the stage it leads to; "end" ends the job as completed;
-	                * "pipeline:NAME" is for children: the first stage of another one */
+	                * "pipeline:NAME" is for children: the first stage of another one.
+	                * "end:job" ends it also where the pipeline is used by another; only while
+	                * files are read, then "end" */
 	int line;      /* in the file of its stage */
 };
 
 struct config_stage {
-	char *name;
+	char *name;   /* "USE.STAGE" when it is one of another pipeline's that is used here */
 	char *plugin; /* file name without .so, found in plugin_path */
+	char *uses;   /* a pipeline whose stages stand here; only while files are read, then NULL */
+	char *from;   /* the pipeline in which it is written; NULL: in its own */
+	char *next;   /* where a route leads that is not named; NULL: to the next stage of the list
+	               */
 	bool durable; /* settle before this stage: what came before is kept */
 	int64_t max_attempts;
 	int64_t timeout_ns; /* 0: none */
@@ -162,6 +168,15 @@ int config_next(const struct config_pipeline *pipeline, size_t i, const char *ro
  * its stage. False: nowhere. */
 bool config_child(const struct config *config, const struct config_pipeline *pipeline, size_t i,
                   const char *route, size_t *ret_pipeline, size_t *ret_stage);
+/* The routes that a stage's plugin declares, the first one its default; NULL: not known. */
+struct config_declared {
+	char *const *routes;
+	size_t n;
+};
+/* Reports each stage from which a job cannot reach the end by what is declared, one line each as
+ * config_load() does. */
+void config_check_ends(const struct config_pipeline *pipeline,
+                       const struct config_declared *declared, struct buf *report);
 /* Has the stage a limit over all hosts? Its jobs then have leases of their own. */
 static inline bool
 config_limited(const struct config_stage *stage)

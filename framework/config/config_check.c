@@ -20,7 +20,7 @@ find_stage(const struct config_pipeline *pipeline, const char *name)
 static int
 leads_to(const struct config_pipeline *pipeline, const char *stage)
 {
-	if (strcmp(stage, "end") == 0)
+	if (strcmp(stage, "end") == 0 || strcmp(stage, "end:job") == 0)
 		return (int)pipeline->n_stages;
 	return find_stage(pipeline, stage);
 }
@@ -32,8 +32,8 @@ onward(const struct config_pipeline *pipeline, size_t i)
 {
 	const struct config_stage *stage = &pipeline->stages[i];
 
-	if (stage->onward)
-		return leads_to(pipeline, stage->onward);
+	if (stage->onward || stage->next)
+		return leads_to(pipeline, stage->onward ? stage->onward : stage->next);
 	return i + 1 < pipeline->n_stages - pipeline->n_leaving ? (int)i + 1
 	                                                        : (int)pipeline->n_stages;
 }
@@ -89,7 +89,12 @@ check_other_pipeline(const struct config *config, const struct config_stage *sta
 {
 	const char *name = other_pipeline(route);
 
-	if (!config_find(config, name))
+	if (stage->uses)
+		config_problem(problems, stage->file, route->line,
+		               "route %s of %s: to the start of another pipeline go children, not "
+		               "what leaves a pipeline",
+		               route->outcome, stage->name);
+	else if (!config_find(config, name))
 		config_problem(problems, stage->file, route->line,
 		               "route %s of stage %s leads to pipeline '%s', which is not there",
 		               route->outcome, stage->name, name);
@@ -174,7 +179,7 @@ check_pipeline(const struct config *config, const struct config_pipeline *p,
 			config_problem(problems, stage->file, stage->line,
 			               "stage %s is there twice, also at line %d", stage->name,
 			               p->stages[first].line);
-		if (stage->backoff_max_ns < stage->backoff_ns)
+		if (!stage->uses && stage->backoff_max_ns < stage->backoff_ns)
 			config_problem(problems, stage->file, stage->line,
 			               "backoff_max of stage %s is less than its backoff",
 			               stage->name);
@@ -197,6 +202,7 @@ config_check(const struct config *config, struct problems *problems)
 			               first->file, first->line);
 		check_pipeline(config, p, problems);
 	}
+	config_check_uses(config, problems);
 	config_check_schedules(config, problems);
 	if (config->set.lease_life < 3 * config->set.heartbeat)
 		config_problem(

@@ -67,13 +67,16 @@ copy_option(const struct config_option *from)
 	return to;
 }
 
-static struct config_stage
-copy_stage(const struct config_stage *from)
+struct config_stage
+config_stage_copy(const struct config_stage *from)
 {
 	struct config_stage to = *from;
 
 	to.name = mem_dup(from->name);
 	to.plugin = mem_dup(from->plugin);
+	to.uses = dup_or_null(from->uses);
+	to.from = dup_or_null(from->from);
+	to.next = dup_or_null(from->next);
 	to.onward = dup_or_null(from->onward);
 	to.limit_key = dup_or_null(from->limit_key);
 	to.file = mem_dup(from->file);
@@ -122,7 +125,9 @@ keep_stage(struct config_pipeline *p, const struct config_pipeline *before, size
 
 	p->stages = mem_array(p->stages, p->n_stages + 1, sizeof *p->stages);
 	stage = &p->stages[p->n_stages++];
-	*stage = copy_stage(&before->stages[i]);
+	*stage = config_stage_copy(&before->stages[i]);
+	if (!stage->onward && stage->next)
+		stage->onward = mem_dup(stage->next);
 	if (!stage->onward)
 		stage->onward = mem_dup(i + 1 < n ? before->stages[i + 1].name : "end");
 	p->n_leaving++;

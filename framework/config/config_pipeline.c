@@ -229,6 +229,47 @@ read_routes(struct config_stage *stage, const config_setting_t *group,
 
 /* ---- stages ---- */
 
+/* What a use of another pipeline may say; all else is said by that one's own stages. */
+static const char *const use_keys[] = { "name", "pipeline", "routes", "durable" };
+
+static void
+refuse_key(const config_setting_t *key, const struct config_place *at)
+{
+	const char *name = config_setting_name(key);
+
+	for (size_t i = 0; i < countof(use_keys); i++)
+		if (strcmp(name, use_keys[i]) == 0)
+			return;
+	for (size_t i = 0; i < countof(stage_keys); i++)
+		if (strcmp(name, stage_keys[i]) == 0)
+			config_problem(at->problems, at->file, config_line_of(key),
+			               "%s does not go with pipeline: the stages of that pipeline "
+			               "say it themselves",
+			               name);
+}
+
+/* { name = "clean"; pipeline = "other"; routes: { end = "store"; }; } */
+static void
+read_use(struct config_stage *stage, const config_setting_t *group, const struct config_place *at)
+{
+	stage->uses = config_read_name(group, "pipeline", NULL, at);
+	stage->plugin = mem_dup("");
+	for (int i = 0; i < config_setting_length(group); i++)
+		refuse_key(config_setting_get_elem(group, (unsigned)i), at);
+	read_routes(stage, group, at);
+	for (size_t i = 0; i < stage->n_routes; i++) {
+		const struct config_route *route = &stage->routes[i];
+
+		if (strcmp(route->outcome, "end") != 0)
+			config_problem(at->problems, at->file, route->line,
+			               "route %s: a pipeline is left by its end alone, which may "
+			               "lead elsewhere: routes: { end = \"%s\"; };",
+			               route->outcome, route->stage);
+		else
+			stage->next = mem_dup(route->stage);
+	}
+}
+
 static void
 read_stage(struct config_stage *stage, const config_setting_t *group, const struct config_place *at)
 {
@@ -242,8 +283,12 @@ read_stage(struct config_stage *stage, const config_setting_t *group, const stru
 	}
 	config_check_keys(group, "stage", stage_keys, countof(stage_keys), at);
 	stage->name = config_read_name(group, "name", NULL, at);
-	stage->plugin = config_read_name(group, "plugin", stage->name, at);
 	stage->durable = read_bool(group, "durable", at);
+	if (config_setting_get_member(group, "pipeline")) {
+		read_use(stage, group, at);
+		return;
+	}
+	stage->plugin = config_read_name(group, "plugin", stage->name, at);
 	stage->max_attempts = config_read_int(group, "max_attempts", 5, 1, ATTEMPTS_MOST, at);
 	stage->max_lease = config_read_int(group, "max_lease", 0, 1, 10000, at);
 	stage->max_running = config_read_int(group, "max_running", 0, 1, LIMIT_MOST, at);
@@ -322,6 +367,9 @@ config_stage_free(struct config_stage *stage)
 	free(stage->name);
 	free(stage->plugin);
 	free(stage->onward);
+	free(stage->uses);
+	free(stage->from);
+	free(stage->next);
 	free(stage->file);
 }
 

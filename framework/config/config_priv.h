@@ -70,6 +70,14 @@ void config_add_pipeline(struct config *config, const config_setting_t *setting,
 void config_stage_free(struct config_stage *stage);
 void config_pipeline_free(struct config_pipeline *pipeline);
 
+/* config_leave.c */
+struct config_stage config_stage_copy(const struct config_stage *from);
+
+/* config_use.c: pipelines that are used as stages of others. Circles, names that are not there;
+ * then, when all is well, each use gives way to the stages that it stands for. */
+void config_check_uses(const struct config *config, struct problems *problems);
+void config_expand(struct config *config, struct problems *problems);
+
 /* config_load.c: an option's value, canonical */
 void config_option_text(const struct config_option *option, struct buf *out);
 

@@ -54,6 +54,8 @@ add_stage(const struct config_stage *s, struct buf *text)
 	           " running %" PRId64 " rate %g %" PRId64 " ready %" PRId64 "\n",
 	           s->name, s->plugin, s->durable, s->max_attempts, s->timeout_ns, s->max_lease,
 	           s->max_running, s->rate, s->burst, s->max_ready);
+	if (s->next)
+		buf_printf(text, "next %s\n", s->next);
 	for (size_t i = 0; i < s->n_routes; i++)
 		buf_printf(text, "route %s %s\n", s->routes[i].outcome, s->routes[i].stage);
 	config_options_text(s, text);

@@ -21,6 +21,18 @@ struct mistake {
 /* "penstock.conf:" stands before each line of a report, as it is said; so rows leave it out. */
 #define PIPELINE(stages) "pipeline: { name = \"p\"; stages = (\n" stages "\n); };\n"
 
+#define Q(stage) "pipelines = ( { name = \"q\"; stages = ( { name = \"" stage "\"; } ); } );\n"
+#define THIRTY "a-name-of-all-in-all-thirty-ch"
+#define USE(name, pipeline) "{ name = \"" name "\"; pipeline = \"" pipeline "\"; }"
+#define TEN(pipeline)                                                                                        \
+	USE("a", pipeline)                                                                                   \
+	"," USE("b", pipeline) "," USE("c", pipeline) "," USE("d", pipeline) "," USE("e", pipeline) "," USE( \
+	    "f", pipeline) "," USE("g",                                                                      \
+	                           pipeline) "," USE("h",                                                    \
+	                                             pipeline) "," USE("i",                                  \
+	                                                               pipeline) "," USE("j",                \
+	                                                                                 pipeline)
+
 /* clang-format off */
 static const struct mistake mistakes[] = {
 	/* ---- settings ---- */
@@ -309,6 +321,67 @@ static const struct mistake mistakes[] = {
 	  PIPELINE("{ name = \"a\"; },\n{ name = \"b\"; routes: { done = \"a\"; }; }"),
 	  "2: a job in stage a of pipeline p can never reach the end\n"
 	  "3: a job in stage b of pipeline p can never reach the end\n" },
+
+	/* ---- pipelines that are used as stages ---- */
+	{ "a_use_of_a_pipeline_that_there_is_not",
+	  PIPELINE("{ name = \"s\"; },\n{ name = \"c\"; pipeline = \"claen\"; }") "pipelines = ( { name = \"clean\"; stages = ( { name = \"s\"; } ); } );\n",
+	  "3: c stands for pipeline 'claen', which is not there; did you mean 'clean'?\n" },
+	{ "a_pipeline_that_uses_itself",
+	  PIPELINE("{ name = \"s\"; },\n{ name = \"c\"; pipeline = \"p\"; }"),
+	  "3: pipelines that use each other in a circle: p -> p\n" },
+	{ "pipelines_that_use_each_other_in_a_circle",
+	  "pipelines = (\n{ name = \"start\"; stages = ( { name = \"x\"; pipeline = \"a\"; } ); },\n"
+	  "{ name = \"a\"; stages = ( { name = \"x\"; pipeline = \"b\"; } ); },\n"
+	  "{ name = \"b\"; stages = ( { name = \"s\"; },\n{ name = \"x\"; pipeline = \"a\"; } ); } );\n",
+	  "5: pipelines that use each other in a circle: a -> b -> a\n" },
+	{ "a_use_that_says_what_its_stages_say",
+	  PIPELINE("{ name = \"c\"; pipeline = \"q\"; durable = true;\n plugin = \"x\";\n options: { a = 1; };\n max_running = 3;\n timeout = \"1s\"; }")
+	  Q("s"),
+	  "3: plugin does not go with pipeline: the stages of that pipeline say it themselves\n"
+	  "4: options does not go with pipeline: the stages of that pipeline say it themselves\n"
+	  "5: max_running does not go with pipeline: the stages of that pipeline say it themselves\n"
+	  "6: timeout does not go with pipeline: the stages of that pipeline say it themselves\n" },
+	{ "an_unknown_key_in_a_use",
+	  PIPELINE("{ name = \"c\";\n pipelin = \"q\"; }"),
+	  "3: unknown key 'pipelin' in a stage; did you mean 'pipeline'?\n" },
+	{ "a_use_of_a_number",
+	  PIPELINE("{ name = \"c\";\n pipeline = 7; }"),
+	  "3: pipeline must be a string\n" },
+	{ "a_use_without_a_name",
+	  PIPELINE("{ pipeline = \"q\"; }"),
+	  "2: 'name' is missing\n" },
+	{ "a_route_of_a_use_other_than_its_end",
+	  PIPELINE("{ name = \"c\"; pipeline = \"q\"; routes: {\n done = \"s\"; }; },\n{ name = \"s\"; }"),
+	  "3: route done: a pipeline is left by its end alone, which may lead elsewhere: routes: { end = \"s\"; };\n" },
+	{ "the_end_of_a_use_to_a_stage_that_there_is_not",
+	  PIPELINE("{ name = \"c\"; pipeline = \"q\"; routes: {\n end = \"stroe\"; }; },\n{ name = \"store\"; }")
+	  Q("s"),
+	  "3: route end of stage c leads to 'stroe', which is not a stage of pipeline p; did you mean 'store'?\n" },
+	{ "the_end_of_a_use_to_the_start_of_a_pipeline",
+	  PIPELINE("{ name = \"c\"; pipeline = \"q\"; routes: {\n end = \"pipeline:q\"; }; }")
+	  Q("s"),
+	  "3: route end of c: to the start of another pipeline go children, not what leaves a pipeline\n" },
+	{ "a_route_into_a_use",
+	  PIPELINE("{ name = \"a\"; routes: {\n bad = \"c.s\"; }; },\n{ name = \"c\"; pipeline = \"q\"; }")
+	  Q("s"),
+	  "3: route bad of stage a leads to 'c.s', which is not a stage of pipeline p; did you mean 'c'?\n" },
+	{ "a_use_in_a_circle_that_no_job_can_leave",
+	  PIPELINE("{ name = \"a\"; },\n{ name = \"c\"; pipeline = \"q\"; routes: { end = \"a\"; }; }")
+	  Q("s"),
+	  "2: a job in stage a of pipeline p can never reach the end\n"
+	  "3: a job in stage c of pipeline p can never reach the end\n" },
+	{ "a_stage_with_the_name_of_a_use",
+	  PIPELINE("{ name = \"c\"; },\n{ name = \"c\"; pipeline = \"q\"; }")
+	  Q("s"),
+	  "3: stage c is there twice, also at line 2\n" },
+	{ "names_that_become_too_long",
+	  PIPELINE("{ name = \"s\"; },\n{ name = \"" THIRTY "\"; pipeline = \"q\"; }")
+	  Q(THIRTY "-and-more"),
+	  "3: in pipeline p a stage would be called '" THIRTY "." THIRTY "-and-more': more than 63 characters; use pipeline q under a shorter name\n" },
+	{ "more_stages_than_a_pipeline_may_have",
+	  "pipelines = ( { name = \"p\"; stages = ( " TEN("a") " ); },\n{ name = \"a\"; stages = ( " TEN("b") " ); },\n"
+	  "{ name = \"b\"; stages = ( " TEN("c") " ); },\n{ name = \"c\"; stages = ( { name = \"s\"; }, { name = \"t\"; } ); } );\n",
+	  "1: pipeline p comes to more than 1000 stages with those that it uses\n" },
 };
 /* clang-format on */
 
