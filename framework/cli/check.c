@@ -17,9 +17,10 @@ check_command(struct cli *cli)
 		return end;
 	config = cli->config;
 	buf_init(&report);
-	for (size_t p = 0; p < config->n_pipelines; p++)
-		for (size_t i = 0; i < config->pipelines[p].n_stages; i++, stages++)
-			stage_check_file(&config->set, &config->pipelines[p].stages[i], &report);
+	for (size_t p = 0; p < config->n_pipelines; p++) {
+		stage_check_pipeline(&config->set, &config->pipelines[p], &report);
+		stages += config->pipelines[p].n_stages;
+	}
 	if (report.len > 0) {
 		text_print(report.data, stderr);
 		end = CLI_WRONG;

@@ -124,26 +124,37 @@ check_routes(const struct config *config, const struct config_pipeline *p,
 	free(names);
 }
 
-/* Marks what can reach the end, from the end backwards, until nothing changes. A stage with routes
- * still has its unnamed ones, which go to the next stage, unless "done" is named. */
 static bool
-can_leave(const struct config_pipeline *p, const bool *leaves, size_t i)
+leaves_by(const struct config_pipeline *p, const bool *leaves, size_t i, const char *route)
 {
-	const struct config_stage *stage = &p->stages[i];
-	int next = config_next(p, i, "done");
+	int next = config_next(p, i, route);
 
-	if (next >= 0 && ((size_t)next == p->n_stages || leaves[next]))
-		return true;
-	for (size_t r = 0; r < stage->n_routes; r++) {
-		next = leads_to(p, stage->routes[r].stage);
-		if (next >= 0 && ((size_t)next == p->n_stages || leaves[next]))
-			return true;
-	}
-	return false;
+	return next >= 0 && ((size_t)next == p->n_stages || leaves[next]);
 }
 
-static void
-check_cycles(const struct config_pipeline *p, struct problems *problems)
+/* Where the plugin's routes are not known they are those that are named, and "done", which goes to
+ * the next stage unless it is named. */
+static bool
+can_leave(const struct config_pipeline *p, const struct config_declared *declared,
+          const bool *leaves, size_t i)
+{
+	const struct config_stage *stage = &p->stages[i];
+
+	if (declared && declared[i].routes) {
+		for (size_t r = 0; r < declared[i].n; r++)
+			if (leaves_by(p, leaves, i, declared[i].routes[r]))
+				return true;
+		return false;
+	}
+	for (size_t r = 0; r < stage->n_routes; r++)
+		if (leaves_by(p, leaves, i, stage->routes[r].outcome))
+			return true;
+	return leaves_by(p, leaves, i, "done");
+}
+
+/* Marks what can reach the end, from the end backwards, until nothing changes. The caller frees. */
+static bool *
+mark_leaving(const struct config_pipeline *p, const struct config_declared *declared)
 {
 	bool *leaves = mem_alloc(p->n_stages * sizeof(*leaves));
 	bool changed = true;
@@ -151,9 +162,57 @@ check_cycles(const struct config_pipeline *p, struct problems *problems)
 	while (changed) {
 		changed = false;
 		for (size_t i = p->n_stages; i-- > 0;)
-			if (!leaves[i] && can_leave(p, leaves, i))
+			if (!leaves[i] && can_leave(p, declared, leaves, i))
 				changed = leaves[i] = true;
 	}
+	return leaves;
+}
+
+/* "left leads to a, right to b" */
+static char *
+say_routes(const struct config_pipeline *p, const struct config_declared *declared, size_t i)
+{
+	struct buf text;
+
+	buf_init(&text);
+	for (size_t r = 0; r < declared[i].n; r++) {
+		int next = config_next(p, i, declared[i].routes[r]);
+
+		buf_printf(&text, "%s%s %sto %s", r ? ", " : "", declared[i].routes[r],
+		           r ? "" : "leads ", next < 0 ? "nowhere" : p->stages[next].name);
+	}
+	return buf_steal(&text);
+}
+
+void
+config_check_ends(const struct config_pipeline *p, const struct config_declared *declared,
+                  struct buf *report)
+{
+	struct fault fault = { 0 };
+	struct problems problems = { .report = report, .fault = &fault };
+	bool *leaves = mark_leaving(p, declared);
+
+	for (size_t i = 0; i < p->n_stages; i++) {
+		char *routes = NULL;
+
+		if (leaves[i])
+			continue;
+		if (declared[i].routes)
+			routes = say_routes(p, declared, i);
+		config_problem(&problems, p->stages[i].file, p->stages[i].line,
+		               "a job in stage %s of pipeline %s can never reach the end%s%s",
+		               p->stages[i].name, p->name, routes ? ": " : "",
+		               routes ? routes : "");
+		free(routes);
+	}
+	free(leaves);
+}
+
+static void
+check_cycles(const struct config_pipeline *p, struct problems *problems)
+{
+	bool *leaves = mark_leaving(p, NULL);
+
 	for (size_t i = 0; i < p->n_stages; i++)
 		if (!leaves[i])
 			config_problem(problems, p->stages[i].file, p->stages[i].line,

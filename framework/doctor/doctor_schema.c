@@ -277,8 +277,10 @@ doctor_plugins(struct doctor *d, struct fault *fault)
 	(void)fault;
 	buf_init(&report);
 	buf_adds(&report, "");
-	for (; stage_at(d->config, stages); stages++)
-		stage_check_file(&d->config->set, stage_at(d->config, stages), &report);
+	for (size_t p = 0; p < d->config->n_pipelines; p++) {
+		stage_check_pipeline(&d->config->set, &d->config->pipelines[p], &report);
+		stages += d->config->pipelines[p].n_stages;
+	}
 	for (char *line = strtok_r(report.data, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save)) {
 		doctor_say(d->report, DOCTOR_PROBLEM, "%s", line);

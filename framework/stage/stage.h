@@ -74,10 +74,11 @@ enum status stage_lint(const char *path,
 enum status stage_check(const struct stage_manifest *manifest, const struct config_stage *stage,
                         struct buf *report, struct fault *fault);
 
-/* All that can be known of a configured stage before a start: its file is found and trusted, and
- * its manifest fits. What is wrong is appended to report as "file:line: text". */
-void stage_check_file(const struct settings *set, const struct config_stage *stage,
-                      struct buf *report);
+/* All that can be known of a pipeline's stages before a start: their files are found and trusted,
+ * their manifests fit, and by the routes that those declare each job can reach the end. What is
+ * wrong is appended to report as "file:line: text". */
+void stage_check_pipeline(const struct settings *set, const struct config_pipeline *pipeline,
+                          struct buf *report);
 /* "/x/store.so" to "/x/store.migrations"; NULL when there is no such folder: the plugin owns no
  * tables. The caller frees. */
 char *stage_migrations(const char *path);

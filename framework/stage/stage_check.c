@@ -83,24 +83,57 @@ stage_check(const struct stage_manifest *manifest, const struct config_stage *st
 	return INVALID;
 }
 
-void
-stage_check_file(const struct settings *set, const struct config_stage *stage, struct buf *report)
+static enum status
+find_manifest(const struct settings *set, const struct config_stage *stage,
+              struct stage_manifest **ret_manifest, struct fault *fault)
 {
-	struct fault fault = { 0 };
-	struct stage_manifest *manifest = NULL;
-	size_t before = report->len;
 	char *path = NULL;
-	enum status st = stage_find(set->plugin_path, stage->plugin, &path, &fault);
+	enum status st = stage_find(set->plugin_path, stage->plugin, &path, fault);
 
 	if (st == OK && set->strict_files)
-		st = stage_trust(path, &fault);
+		st = stage_trust(path, fault);
 	if (st == OK)
-		st = stage_manifest_read(path, &manifest, &fault);
+		st = stage_manifest_read(path, ret_manifest, fault);
+	free(path);
+	return st;
+}
+
+static struct stage_manifest *
+check_file(const struct settings *set, const struct config_stage *stage, struct buf *report)
+{
+	struct stage_manifest *manifest = NULL;
+	struct fault fault = { 0 };
+	size_t before = report->len;
+	enum status st = find_manifest(set, stage, &manifest, &fault);
+
+	if (stage->from) /* told where it is written, once */
+		return manifest;
 	if (st == OK)
 		st = stage_check(manifest, stage, report, &fault);
 	if (st != OK && report->len == before)
 		buf_printf(report, "%s:%d: %s%s%s\n", stage->file, stage->line, fault.text,
 		           fault.hint[0] ? "; " : "", fault.hint);
-	stage_manifest_free(manifest);
-	free(path);
+	return manifest;
+}
+
+void
+stage_check_pipeline(const struct settings *set, const struct config_pipeline *pipeline,
+                     struct buf *report)
+{
+	const size_t n = pipeline->n_stages, before = report->len;
+	struct stage_manifest **manifests = mem_array(NULL, n + 1, sizeof *manifests);
+	struct config_declared *declared = mem_alloc((n + 1) * sizeof *declared);
+
+	for (size_t i = 0; i < n; i++) {
+		manifests[i] = check_file(set, &pipeline->stages[i], report);
+		if (manifests[i])
+			declared[i] = (struct config_declared){ manifests[i]->routes,
+				                                manifests[i]->n_routes };
+	}
+	if (report->len == before)
+		config_check_ends(pipeline, declared, report);
+	for (size_t i = 0; i < n; i++)
+		stage_manifest_free(manifests[i]);
+	free(manifests);
+	free(declared);
 }

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+static char *build;
 static struct stage_manifest *manifest; /* of the sample stage that has an option of each type */
 
 /* What stands in the group of the stage, from line 2 on, and all that is said of it. */
@@ -127,6 +128,90 @@ the_first_folder_that_has_the_plugin_wins(void **state)
 	free(path);
 }
 
+/* ---- the pipeline as a whole, by what its plugins declare: route has left, right and back ---- */
+
+static void
+says_of(const char *pipelines, const char *wanted)
+{
+	const struct config *config;
+	struct buf report;
+
+	char *conf = mem_printf("plugin_path = \"%s/test/stages\"; strict_files = false;\n", build);
+
+	config_tree_put("penstock.conf", conf);
+	free(conf);
+	config_tree_put("pipelines.d/p.conf", pipelines);
+	config = config_tree_load();
+	buf_init(&report);
+	buf_adds(&report, "");
+	for (size_t p = 0; p < config->n_pipelines; p++)
+		stage_check_pipeline(&config->set, &config->pipelines[p], &report);
+	assert_string_equal(report.data, wanted);
+	buf_done(&report);
+}
+
+static void
+a_stage_whose_plugin_knows_no_done_leads_by_its_own_routes(void **state)
+{
+	(void)state;
+	says_of("pipeline: { name = \"p\"; stages = (\n"
+	        "{ name = \"a\"; plugin = \"echo\"; },\n"
+	        "{ name = \"b\"; plugin = \"route\"; routes: { left = \"a\"; right = \"b\"; back = "
+	        "\"a\"; }; },\n"
+	        "{ name = \"c\"; plugin = \"echo\"; } ); };\n",
+	        AT "2: a job in stage a of pipeline p can never reach the end: done leads to b\n" AT
+	           "3: a job in stage b of pipeline p can never reach the end: left leads to a, "
+	           "right to b, back to a\n");
+}
+
+static void
+a_route_that_is_declared_and_not_named_leads_on(void **state)
+{
+	(void)state;
+	says_of("pipeline: { name = \"p\"; stages = (\n"
+	        "{ name = \"b\"; plugin = \"route\"; routes: { left = \"b\"; back = \"b\"; }; },\n"
+	        "{ name = \"c\"; plugin = \"echo\"; } ); };\n",
+	        "");
+}
+
+static void
+a_route_that_is_named_and_not_declared_is_told_alone(void **state)
+{
+	(void)state;
+	says_of("pipeline: { name = \"p\"; stages = (\n"
+	        "{ name = \"b\"; plugin = \"route\"; routes: {\n lefd = \"end\"; }; } ); };\n",
+	        AT "3: the plugin route has no route 'lefd'; did you mean 'left'?\n");
+}
+
+static void
+what_is_wrong_in_a_pipeline_that_is_used_is_told_once(void **state)
+{
+	(void)state;
+	says_of("pipelines = ( { name = \"p\"; stages = (\n"
+	        "{ name = \"u\"; pipeline = \"q\"; }, { name = \"v\"; pipeline = \"q\"; } ); },\n"
+	        "{ name = \"q\"; stages = (\n"
+	        "{ name = \"b\"; plugin = \"route\"; routes: {\n lefd = \"end\"; }; } ); } );\n",
+	        AT "5: the plugin route has no route 'lefd'; did you mean 'left'?\n");
+}
+
+static void
+a_use_whose_end_leads_back_is_looked_through(void **state)
+{
+	(void)state;
+	says_of("pipelines = ( { name = \"p\"; stages = (\n"
+	        "{ name = \"a\"; plugin = \"echo\"; },\n"
+	        "{ name = \"u\"; pipeline = \"q\"; },\n"
+	        "{ name = \"z\"; plugin = \"route\"; routes: { left = \"u\"; right = \"a\"; back = "
+	        "\"u\"; }; } ); },\n"
+	        "{ name = \"q\"; stages = (\n"
+	        "{ name = \"s\"; plugin = \"echo\"; } ); } );\n",
+	        AT
+	        "2: a job in stage a of pipeline p can never reach the end: done leads to u.s\n" AT
+	        "6: a job in stage u.s of pipeline p can never reach the end: done leads to "
+	        "z\n" AT "4: a job in stage z of pipeline p can never reach the end: left leads "
+	        "to u.s, right to a, back to u.s\n");
+}
+
 #define TEST(name)                                                                                 \
 	{                                                                                          \
 #name, name, config_tree_enter, config_tree_leave, NULL                            \
@@ -139,6 +224,11 @@ main(void)
 		TEST(options_that_the_plugin_has_are_fine),
 		TEST(a_plugin_that_is_not_there_is_told_with_its_folders_and_the_nearest_name),
 		TEST(the_first_folder_that_has_the_plugin_wins),
+		TEST(a_stage_whose_plugin_knows_no_done_leads_by_its_own_routes),
+		TEST(a_route_that_is_declared_and_not_named_leads_on),
+		TEST(a_route_that_is_named_and_not_declared_is_told_alone),
+		TEST(what_is_wrong_in_a_pipeline_that_is_used_is_told_once),
+		TEST(a_use_whose_end_leads_back_is_looked_through),
 	};
 	struct CMUnitTest tests[countof(mistakes) + countof(others)];
 	struct fault fault = { 0 };
@@ -148,6 +238,7 @@ main(void)
 		fault_print(&fault, stderr);
 		return 1;
 	}
+	build = realpath(TEST_BUILD_DIR, NULL);
 	for (size_t i = 0; i < countof(mistakes); i++)
 		tests[i] = (struct CMUnitTest){ mistakes[i].sentence, is_told, config_tree_enter,
 			                        config_tree_leave,
@@ -155,5 +246,6 @@ main(void)
 	memcpy(tests + countof(mistakes), others, sizeof(others));
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	stage_manifest_free(manifest);
+	free(build);
 	return failed;
 }
