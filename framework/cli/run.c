@@ -10,7 +10,7 @@
 
 #include "cli/cli_priv.h"
 #include "host/host.h"
-#include "queue/queue.h"
+#include "worker/worker.h"
 
 static int
 run_host(struct cli *cli, bool dev)
@@ -80,27 +80,6 @@ stay_inside(struct cli *cli, const struct dev *d, char *paths[2])
 	cli_override(cli, "pooler", "none"); /* the database is its own, too */
 }
 
-/* Before others learn where the database is: so that they can enqueue at once. */
-static enum status
-register_pipelines(struct db *db, const struct config *config, struct fault *fault)
-{
-	enum status st = OK;
-
-	for (size_t p = 0; p < config->n_pipelines && st == OK; p++) {
-		const struct config_pipeline *pipeline = &config->pipelines[p];
-		struct queue_stage *stages = mem_array(NULL, pipeline->n_stages, sizeof *stages);
-
-		for (size_t i = 0; i < pipeline->n_stages; i++)
-			stages[i] = (struct queue_stage){
-				.name = pipeline->stages[i].name,
-				.max_attempts = (int16_t)pipeline->stages[i].max_attempts,
-			};
-		st = queue_register(db, pipeline->name, stages, pipeline->n_stages, fault);
-		free(stages);
-	}
-	return st;
-}
-
 static int
 prepare_database(struct cli *cli, struct dev *d)
 {
@@ -119,7 +98,8 @@ prepare_database(struct cli *cli, struct dev *d)
 	if (st != OK)
 		return cli_fail(&fault);
 	end = cli_migrate_up(cli, db);
-	if (end == CLI_OK && register_pipelines(db, cli->config, &fault) != OK)
+	/* before others learn where the database is, so that they can enqueue at once */
+	if (end == CLI_OK && register_config(db, cli->config, &fault) != OK)
 		end = cli_fail(&fault);
 	db_close(db);
 	if (end != CLI_OK)

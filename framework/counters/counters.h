@@ -23,7 +23,7 @@
 #include "base/base.h"
 
 #define COUNTERS_MAGIC 0x50534354u
-#define COUNTERS_VERSION 6u
+#define COUNTERS_VERSION 7u
 #define COUNTERS_SLOTS 2048u   /* worker x stage x release */
 #define COUNTERS_WORKERS 1024u /* over all host processes of a supervisor */
 #define COUNTERS_PROCESSES 64u
@@ -167,7 +167,6 @@ struct process_line {
 	uint32_t starts; /* this one included */
 	uint32_t deaths; /* ends that nobody had asked for */
 	uint32_t reserved;
-	int64_t host;       /* id of the boot in the database; 0: not registered */
 	int64_t started_at; /* mono ns */
 } __attribute__((aligned(64)));
 

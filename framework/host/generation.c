@@ -283,7 +283,6 @@ generation_leave(struct supervisor *s, struct generation *g, uint32_t i)
 
 	g->child[i].pid = 0;
 	told->pid = 0;
-	told->host = 0;
 	for (uint32_t w = first; w < first + g->workers; w++) {
 		s->segment->worker[w].pid = 0;
 		s->segment->worker[w].state = WORKER_STOPPED;

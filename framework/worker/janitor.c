@@ -8,7 +8,6 @@
  * plugin code and never holds a lease. What it does is in janitor_duties.c.
  */
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,88 +38,22 @@ pause_for(const struct pool *pool, int64_t ns)
 	poll(&p, 1, (int)(ns / MSEC));
 }
 
-/* As people know this host. */
-static const char *
-host_name(const struct pool *pool, char machine[HOST_NAME_MAX + 1])
-{
-	const char *name = pool->config->set.name;
-
-	memset(machine, 0, HOST_NAME_MAX + 1);
-	gethostname(machine, HOST_NAME_MAX);
-	return name[0] ? name : machine;
-}
-
-/* Those that stand in the configuration; what it had before and has no more goes. */
-static enum status
-register_schedules(struct janitor *j, struct fault *fault)
-{
-	const struct config *config = j->pool->config;
-	struct queue_schedule *schedules = arena_alloc(j->arena, (config->n_schedules + 1) *
-	                                                             sizeof(*schedules));
-	const char **pipelines = arena_alloc(j->arena,
-	                                     (config->n_pipelines + 1) * sizeof(*pipelines));
-	char machine[HOST_NAME_MAX + 1], dropped[24];
-	int64_t n = 0;
-	enum status st;
-
-	for (size_t i = 0; i < config->n_pipelines; i++)
-		pipelines[i] = config->pipelines[i].name;
-	for (size_t i = 0; i < config->n_schedules; i++) {
-		const struct config_schedule *s = &config->schedules[i];
-
-		schedules[i] = (struct queue_schedule){
-			.name = s->name,
-			.pipeline = s->pipeline,
-			.cron = s->cron,
-			.time_zone = s->time_zone,
-			.attributes = s->attributes,
-			.catch_up = config_catch_up_name(s->catch_up),
-			.priority = (int32_t)s->priority,
-			.source = arena_printf(j->arena, "%s:%d", s->file, s->line),
-		};
-	}
-	st = queue_register_schedules(j->db, host_name(j->pool, machine), pipelines,
-	                              config->n_pipelines, schedules, config->n_schedules, &n,
-	                              fault);
-	snprintf(dropped, sizeof(dropped), "%lld", (long long)n);
-	if (st == OK && n > 0)
-		log_line(LOG_INFO, "schedules that the configuration has no more are dropped", "n",
-		         dropped, NULL);
-	return st;
-}
-
 static enum status
 register_pipelines(struct janitor *j, struct fault *fault)
 {
 	struct pool *pool = j->pool;
+	enum status st = OK;
 
-	for (size_t p = 0; p < pool->n_pipelines; p++) {
+	for (size_t p = 0; p < pool->n_pipelines && st == OK; p++) {
 		const struct config_pipeline *conf = pool->pipelines[p].conf;
 		size_t n = conf->n_stages - conf->n_leaving;
-		struct queue_stage *stages = arena_alloc(j->arena, (n + 1) * sizeof(*stages));
-		enum status st;
+		int32_t *lanes = arena_alloc(j->arena, (n + 1) * sizeof(*lanes));
 
-		if (n == 0)
-			continue; /* the whole pipeline leaves */
-		for (size_t s = 0; s < n; s++)
-			stages[s] = (struct queue_stage){
-				.name = conf->stages[s].name,
-				.max_attempts = (int16_t)conf->stages[s].max_attempts,
-				.max_running = (int32_t)conf->stages[s].max_running,
-				.rate = conf->stages[s].rate,
-				.burst = (int32_t)conf->stages[s].burst,
-				.limit_key = conf->stages[s].limit_key,
-				.max_per_key = (int32_t)conf->stages[s].max_per_key,
-				.max_ready = (int32_t)conf->stages[s].max_ready,
-				.refuses = conf->stages[s].refuses,
-			};
-		st = queue_register(j->db, conf->name, stages, n, fault);
-		if (st != OK)
-			return st;
-		for (size_t s = 0; s < n; s++)
-			pool->pipelines[p].lanes[s].id = stages[s].lane;
+		st = register_pipeline(j->db, j->arena, conf, lanes, fault);
+		for (size_t s = 0; s < n && st == OK; s++)
+			pool->pipelines[p].lanes[s].id = lanes[s];
 	}
-	return register_schedules(j, fault);
+	return st == OK ? register_schedules(j->db, j->arena, pool->config, fault) : st;
 }
 
 /* Lanes of the stages that leave: they are in the database already. */
@@ -212,7 +145,7 @@ janitor_register(struct janitor *j, int64_t former, struct fault *fault)
 {
 	struct pool *pool = j->pool;
 	char machine[HOST_NAME_MAX + 1];
-	const char *name = host_name(pool, machine);
+	const char *name = register_host_name(pool->config, machine);
 	int64_t sent = clock_mono(), host, beside = 0, at_us = 0;
 	enum status st;
 
@@ -227,7 +160,6 @@ janitor_register(struct janitor *j, int64_t former, struct fault *fault)
 	if (st != OK && st != NOT_FOUND)
 		return st;
 	counters_boot(pool->segment, host, at_us, beside);
-	pool->segment->process[pool->options->first_worker / pool->n_workers].host = host;
 	atomic_store(&pool->valid_until, sent + pool->config->set.lease_life);
 	atomic_store(&pool->host, host);
 	*pool->options->host_id = host;

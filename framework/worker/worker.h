@@ -91,4 +91,7 @@ enum status pool_create(const struct pool_options *options, int stop_fd, struct 
 enum status pool_run(struct pool *pool, struct fault *fault);
 void pool_destroy(struct pool *pool);
 
+/* Every pipeline with its lanes and their limits, and every schedule, as a host registers them. */
+enum status register_config(struct db *db, const struct config *config, struct fault *fault);
+
 #endif

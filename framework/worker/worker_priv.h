@@ -10,6 +10,7 @@
 #ifndef PENSTOCK_WORKER_PRIV_H
 #define PENSTOCK_WORKER_PRIV_H
 
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -349,5 +350,16 @@ enum status janitor_register(struct janitor *j, int64_t former, struct fault *fa
 /* What is due now; stops at the first that fails. */
 enum status janitor_do_duties(struct janitor *j, struct fault *fault);
 int64_t janitor_until_next(const struct janitor *j); /* ns */
+
+/* ---- registration (register.c) ---- */
+
+/* As people know this host: the setting `name`, or the machine's. */
+const char *register_host_name(const struct config *config, char machine[HOST_NAME_MAX + 1]);
+/* A pipeline without the stages that leave it; ids of the others' lanes in ret_lanes. */
+enum status register_pipeline(struct db *db, struct arena *arena,
+                              const struct config_pipeline *conf, int32_t *ret_lanes,
+                              struct fault *fault);
+enum status register_schedules(struct db *db, struct arena *arena, const struct config *config,
+                               struct fault *fault);
 
 #endif
