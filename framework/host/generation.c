@@ -179,6 +179,8 @@ start_child(struct supervisor *s, struct generation *g, uint32_t i)
 
 	atomic_store(&line->phase, POOL_LOADING);
 	atomic_store(&line->left, false);
+	atomic_store(&line->opening_since, clock_mono());
+	memset(line->opening, 0, sizeof line->opening);
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0)
@@ -264,6 +266,45 @@ generation_phase(const struct generation *g, uint32_t i)
 }
 
 bool
+generation_worked(const struct generation *g)
+{
+	for (uint32_t i = 0; i < g->n; i++)
+		if (g->shared[i].host_id)
+			return true;
+	return false;
+}
+
+int64_t
+generation_opens_until(const struct generation *g, uint32_t i)
+{
+	int64_t since = atomic_load(&g->shared[i].line.opening_since);
+
+	return g->child[i].pid && since ? since + g->config->set.reload_timeout : INT64_MAX;
+}
+
+bool
+generation_opening_fault(const struct generation *g, uint32_t i, const char *death,
+                         struct fault *fault)
+{
+	const struct pool_line *line = &g->shared[i].line;
+
+	if (!line->opening[0])
+		return false;
+	if (death) {
+		fault_set(fault, INVALID, "%s ended the process while it was opened: %s",
+		          line->opening, death);
+		fault_hint(fault, "mend it, or take the stage out of the configuration; `penstock "
+		                  "plugin test` runs it alone");
+		return true;
+	}
+	fault_set(fault, INVALID, "%s was not open within reload_timeout (%g s)", line->opening,
+	          (double)g->config->set.reload_timeout / SEC);
+	fault_hint(fault, "raise reload_timeout if it needs so long; `penstock plugin test` runs "
+	                  "it alone");
+	return true;
+}
+
+bool
 generation_all(const struct generation *g, enum pool_phase phase)
 {
 	for (uint32_t i = 0; i < g->n; i++)
@@ -287,6 +328,13 @@ generation_leave(struct supervisor *s, struct generation *g, uint32_t i)
 		s->segment->worker[w].pid = 0;
 		s->segment->worker[w].state = WORKER_STOPPED;
 	}
+}
+
+bool
+generation_unfit(const struct generation *g, uint32_t i, int status)
+{
+	return WIFEXITED(status) && WEXITSTATUS(status) == HOST_UNFIT &&
+	       g->shared[i].fault.status != OK;
 }
 
 void

@@ -120,6 +120,17 @@ void generation_signal(struct generation *g, int signo);
 void generation_go(struct generation *g, uint32_t i); /* the word for one process */
 bool generation_alive(const struct generation *g);
 bool generation_all(const struct generation *g, enum pool_phase phase); /* as far as that */
+/* Did one of its processes ever get as far as to be seen by others? */
+bool generation_worked(const struct generation *g);
+/* mono: by then the process must have opened its stages; INT64_MAX: it does not open any. */
+int64_t generation_opens_until(const struct generation *g, uint32_t i);
+/* What went wrong in the stage that the process opens, or died in so; death NULL: it takes too
+ * long. False: it opens none. */
+bool generation_opening_fault(const struct generation *g, uint32_t i, const char *death,
+                              struct fault *fault);
+/* Did it end because it is not fit, with its reason in shared->fault? A plugin's own exit() with
+ * that code is none. */
+bool generation_unfit(const struct generation *g, uint32_t i, int status);
 /* A process has ended: its lines are free. */
 void generation_leave(struct supervisor *s, struct generation *g, uint32_t i);
 /* After its death: reports and plans to start it again. */

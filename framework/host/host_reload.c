@@ -254,11 +254,17 @@ not_in_time(struct supervisor *s)
 	struct fault fault = { 0 };
 	bool waiting = false;
 
-	for (uint32_t i = 0; i < s->next->n; i++)
+	for (uint32_t i = 0; i < s->next->n; i++) {
 		waiting |= generation_phase(s->next, i) == POOL_WAITING;
-	fault_set(&fault, waiting ? AWAY : TIMEOUT, "%s",
-	          waiting ? "the database is away"
-	                  : "the new processes were not prepared within reload_timeout");
+		if (generation_opens_until(s->next, i) == INT64_MAX)
+			continue;
+		generation_opening_fault(s->next, i, NULL, &fault);
+		kill(s->next->child[i].pid, SIGKILL); /* it would not hear of anything milder */
+	}
+	if (fault.status == OK)
+		fault_set(&fault, waiting ? AWAY : TIMEOUT, "%s",
+		          waiting ? "the database is away"
+		                  : "the new processes were not prepared within reload_timeout");
 	reject(s, &fault);
 }
 
@@ -328,7 +334,7 @@ void
 reload_child_ended(struct supervisor *s, uint32_t i, int status)
 {
 	struct generation *g = s->next;
-	bool unfit = WIFEXITED(status) && WEXITSTATUS(status) == HOST_UNFIT;
+	bool unfit = generation_unfit(g, i, status);
 	struct fault fault = { 0 };
 	char how[64];
 
@@ -336,9 +342,9 @@ reload_child_ended(struct supervisor *s, uint32_t i, int status)
 	if (unfit && (!g->crossed || i == 0)) {
 		reject(s, &g->shared[i].fault);
 	} else if (!g->crossed) {
-		fault_set(&fault, INVALID, "a new process died while it loaded the stages: %s",
-		          how);
-		fault_hint(&fault, "`penstock plugin test` finds the plugin");
+		if (!generation_opening_fault(g, i, how, &fault))
+			fault_set(&fault, INVALID, "a new process died before it was prepared: %s",
+			          how);
 		reject(s, &fault);
 	} else {
 		log_line(LOG_ERROR, "a new process died", "how", how, NULL);

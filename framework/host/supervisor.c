@@ -73,9 +73,26 @@ supervisor_stop(struct supervisor *s)
 /* ---- processes that ended ---- */
 
 static void
+end_unfit(struct supervisor *s, const struct fault *fault)
+{
+	s->unfit = s->stopping = true;
+	s->fault = *fault;
+}
+
+/* None of its processes has begun to work: there is nothing that could be drained. */
+static void
+end_at_start(struct supervisor *s, const struct fault *fault)
+{
+	if (!s->unfit)
+		end_unfit(s, fault);
+	generation_signal(s->now, SIGKILL);
+}
+
+static void
 child_ended(struct supervisor *s, struct generation *g, uint32_t i, int status)
 {
-	bool exited = WIFEXITED(status), unfit = exited && WEXITSTATUS(status) == HOST_UNFIT;
+	bool exited = WIFEXITED(status), unfit = generation_unfit(g, i, status);
+	struct fault fault = { 0 };
 	char how[64];
 
 	generation_leave(s, g, i);
@@ -86,14 +103,20 @@ child_ended(struct supervisor *s, struct generation *g, uint32_t i, int status)
 		return;
 	}
 	if (unfit && g == s->now && !s->unfit) {
-		s->unfit = s->stopping = true;
-		s->fault = g->shared[i].fault;
+		end_unfit(s, &g->shared[i].fault);
 		return;
 	}
-	if (unfit)
+	if (unfit || (s->unfit && g == s->now))
 		return; /* of a generation that is given up, or of one more: it was said */
 	generation_death(status, how, sizeof how);
-	log_line(LOG_ERROR, "a host process died", "how", how, NULL);
+	if (!generation_opening_fault(g, i, how, &fault)) {
+		log_line(LOG_ERROR, "a host process died", "how", how, NULL);
+	} else if (g == s->now && !generation_worked(g) && !s->stopping) {
+		end_at_start(s, &fault);
+		return;
+	} else {
+		log_fault(LOG_ERROR, "a host process died", &fault);
+	}
 	generation_restart(s, g, i);
 }
 
@@ -147,6 +170,31 @@ kill_late(struct generation *g)
 	g->kill_at = clock_mono() + KILL_GRACE;
 }
 
+/* A plugin that does not come back from its open(). Before the line of a reload that is the
+ * reload's affair. */
+static void
+look_at_opening(struct supervisor *s, struct generation *g)
+{
+	int64_t now = clock_mono();
+
+	for (uint32_t i = 0; g && g->crossed && !g->kill_at && i < g->n; i++) {
+		struct fault fault = { 0 };
+
+		if (now < generation_opens_until(g, i))
+			continue;
+		if (!generation_opening_fault(g, i, NULL, &fault))
+			fault_set(&fault, INVALID,
+			          "the stages were not open within reload_timeout");
+		if (g == s->now && !generation_worked(g)) {
+			end_at_start(s, &fault);
+			return;
+		}
+		log_fault(LOG_ERROR, "a host process is killed", &fault);
+		kill(g->child[i].pid, SIGKILL);
+		atomic_store(&g->shared[i].line.opening_since, 0);
+	}
+}
+
 static void
 tell_state(struct supervisor *s)
 {
@@ -192,6 +240,8 @@ do_round(struct supervisor *s)
 		if (s->next && s->next->crossed)
 			generation_start_due(s, s->next);
 		reload_step(s);
+		look_at_opening(s, s->now);
+		look_at_opening(s, s->next);
 		host_web_start_due(s);
 		if (!s->ready_told)
 			tell_state(s);
@@ -217,9 +267,12 @@ sooner_of(int64_t *at, const struct generation *g, bool stopping)
 		return;
 	if (g->kill_at)
 		sooner(at, g->kill_at);
-	for (uint32_t i = 0; i < g->n && !stopping && !g->kill_at; i++)
+	for (uint32_t i = 0; i < g->n && !stopping && !g->kill_at; i++) {
 		if (!g->child[i].pid)
 			sooner(at, g->child[i].restart_at);
+		if (g->crossed)
+			sooner(at, generation_opens_until(g, i));
+	}
 }
 
 static int

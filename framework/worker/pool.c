@@ -22,6 +22,8 @@
 #define FIRST_WANT 16
 /* Weight of the newest lease in the mean work of a job. */
 #define MEASURE_WEIGHT 0.3
+/* Which worker is slow to open its stages is looked at so often. */
+#define LOOK_AT_WORKERS 200 /* ms */
 #define INLINE_BODY (64 * KiB)
 /* Looks at whole lanes take at most one part in so many of the time. */
 #define SCAN_SHARE 20
@@ -606,24 +608,63 @@ told_to_stop(const struct pool *pool)
 	return poll(&p, 1, 0) > 0;
 }
 
-enum status
-pool_start_workers(struct pool *pool, struct fault *fault)
+/* Note on opening. While stages are opened the supervisor can see since when, and which one: it
+ * names the plugin when the process dies in it, or never comes back from it. In a worker's thread
+ * the name is told by the handler of the crash, or by the thread that waits for the workers. */
+static void
+tell_opening(struct pool *pool, bool begins)
+{
+	struct pool_line *line = pool->options->line;
+
+	memset(line->opening, 0, sizeof(line->opening));
+	atomic_store(&line->opening_since, begins ? clock_mono() : 0);
+	eventfd_write(pool->options->news_fd, 1);
+}
+
+/* Of the workers that are not through, the first. */
+static void
+tell_slow_worker(struct pool *pool)
+{
+	for (uint32_t i = 0; i < pool->n_workers; i++) {
+		const char *title = atomic_load(&pool->workers[i].opening);
+
+		if (!title)
+			continue;
+		memcpy(pool->options->line->opening, title, POOL_TITLE);
+		return;
+	}
+}
+
+static enum status
+wait_for_workers(struct pool *pool)
 {
 	eventfd_t kicks;
-	enum status st = OK;
 
-	for (uint32_t i = 0; i < pool->n_workers && st == OK; i++)
-		if (!pool->workers[i].pool)
-			st = worker_start(pool, i, fault);
-	while (st == OK && atomic_load(&pool->n_begun) < pool->n_workers) {
+	while (atomic_load(&pool->n_begun) < pool->n_workers) {
 		struct pollfd p[] = { { .fd = pool->kick, .events = POLLIN },
 			              { .fd = pool->stop_fd, .events = POLLIN } };
 
-		poll(p, countof(p), -1);
+		if (poll(p, countof(p), LOOK_AT_WORKERS) == 0)
+			tell_slow_worker(pool);
 		eventfd_read(pool->kick, &kicks);
 		if (told_to_stop(pool))
-			st = STOPPED;
+			return STOPPED;
 	}
+	return OK;
+}
+
+enum status
+pool_start_workers(struct pool *pool, struct fault *fault)
+{
+	enum status st = OK;
+
+	tell_opening(pool, true);
+	for (uint32_t i = 0; i < pool->n_workers && st == OK; i++)
+		if (!pool->workers[i].pool)
+			st = worker_start(pool, i, fault);
+	if (st == OK)
+		st = wait_for_workers(pool);
+	tell_opening(pool, false);
 	if (st != OK)
 		return st;
 	pthread_mutex_lock(&pool->lock);
@@ -671,6 +712,9 @@ load_stage(struct pool *pool, struct lane *lane, struct fault *fault)
 	if (st != OK)
 		return st;
 	spec.path = path;
+	snprintf(lane->title, sizeof(lane->title), "plugin %s of stage %s.%s", lane->conf->plugin,
+	         spec.pipeline, lane->conf->name);
+	memcpy(pool->options->line->opening, lane->title, sizeof(lane->title));
 	st = stage_open(&spec, &lane->release, fault);
 	if (st != OK && !fault->where[0])
 		fault_where(fault, "%s:%d", lane->conf->file, lane->conf->line);
@@ -698,8 +742,10 @@ pool_create(const struct pool_options *options, int stop_fd, struct pool **ret_p
 	crash_watch_process();
 	lay_out_lanes(pool);
 	list_leaving(pool);
+	tell_opening(pool, true);
 	for (size_t i = 0; i < pool->n_lanes && st == OK; i++)
 		st = load_stage(pool, &pool->lanes[i], fault);
+	tell_opening(pool, false);
 	if (st == OK) {
 		pool_phase(pool, POOL_LOADED);
 		st = janitor_open(pool, fault);

@@ -50,13 +50,18 @@ enum pool_phase {
 	POOL_PREPARED, /* nothing but the registration is missing, and that waits for a word */
 	POOL_READY
 };
+#define POOL_TITLE 256
 struct pool_line {
 	_Atomic uint32_t phase;
 	_Atomic uint64_t rounds; /* of the janitor: its pulse */
 	_Atomic bool ask; /* set by the supervisor when nobody else of its processes is left: how
 	                     many jobs have the stages that leave? */
 	_Atomic int64_t leaving; /* so many */
-	_Atomic bool left;       /* none, and none can come any more */
+	_Atomic int64_t
+	    change; /* the transaction in which it changed the pipelines last; 0: none */
+	_Atomic int64_t opening_since; /* mono: it opens stages since then; 0: it does not */
+	char opening[POOL_TITLE];      /* the one that is at hand, or that it died in; "": none */
+	_Atomic bool left;             /* none, and none can come any more */
 };
 
 struct pool_options {

@@ -17,6 +17,8 @@
 
 static __thread struct recorder_line *own_line;
 static __thread void *own_stack;
+static __thread const char *own_title; /* of the stage that this thread opens */
+static __thread char *own_opening;     /* where that is said when it dies */
 
 static const int fatal[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
 
@@ -26,6 +28,8 @@ note(int signo)
 {
 	if (own_line && __atomic_load_n(&own_line->call, __ATOMIC_RELAXED))
 		__atomic_store_n(&own_line->crashed, (uint32_t)signo, __ATOMIC_RELAXED);
+	if (own_title)
+		memcpy(own_opening, own_title, POOL_TITLE);
 	/* SA_RESETHAND: what comes again, or is raised again, ends the process */
 	raise(signo);
 }
@@ -50,6 +54,13 @@ crash_unblock(sigset_t *set)
 {
 	for (size_t i = 0; i < countof(fatal); i++)
 		sigdelset(set, fatal[i]);
+}
+
+void
+crash_opens(const char *title, char opening[POOL_TITLE])
+{
+	own_opening = opening;
+	own_title = title;
 }
 
 void

@@ -139,6 +139,20 @@ close_worker(struct worker *w)
 	free(w->children);
 }
 
+/* See the note on opening. */
+static enum status
+open_stage(struct worker *w, const struct lane *lane, struct fault *fault)
+{
+	enum status st;
+
+	atomic_store(&w->opening, lane->title);
+	crash_opens(lane->title, w->pool->options->line->opening);
+	st = stage_thread_init(lane->release, w->index, fault);
+	crash_opens(NULL, NULL);
+	atomic_store(&w->opening, NULL);
+	return st;
+}
+
 static enum status
 init_stages(struct worker *w, struct fault *fault)
 {
@@ -154,7 +168,7 @@ init_stages(struct worker *w, struct fault *fault)
 		                            release_id(lane->release));
 		if (w->slots[i])
 			w->slots[i]->flags = release_slot_flags(lane->release);
-		st = stage_thread_init(lane->release, w->index, fault);
+		st = open_stage(w, lane, fault);
 	}
 	return st;
 }

@@ -29,6 +29,7 @@ struct lane {
 	size_t pipeline, stage; /* indexes into config */
 	const struct config_stage *conf;
 	struct release *release;
+	char title[POOL_TITLE]; /* "plugin x of stage a.b" */
 	/* under pool->lock */
 	struct queue_head heads[LANE_HEADS];
 	size_t n_heads;
@@ -58,8 +59,9 @@ struct position {
 
 struct worker {
 	struct pool *pool;
-	uint32_t index; /* in the pool */
-	uint32_t line;  /* in the segment */
+	uint32_t index;                /* in the pool */
+	uint32_t line;                 /* in the segment */
+	_Atomic(const char *) opening; /* title of the stage that it opens; NULL */
 	pthread_t thread;
 	bool started;
 	struct db *db;
@@ -283,6 +285,9 @@ void crash_watch_process(void); /* before threads start */
  * handler. */
 void crash_unblock(sigset_t *set);
 void crash_watch_thread(struct recorder_line *line);
+/* This thread opens the stage of that title, which is copied to `opening` when it dies in it; NULL:
+ * it does no more. */
+void crash_opens(const char *title, char opening[POOL_TITLE]);
 void crash_unwatch_thread(void);
 
 /* ---- watchdog.c ---- */

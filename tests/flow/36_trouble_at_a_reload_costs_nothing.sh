@@ -1,0 +1,177 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# A reload meets plugins that die or hang while they are opened, a database that is away or goes
+# away in its middle, and the loss of the process that registers: what cannot be taken is refused
+# with its reason, the old configuration goes on, and no job is lost. At a start the same plugins
+# are told by their names, once.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+# what dies here is meant to
+export ASAN_OPTIONS="${ASAN_OPTIONS:-}:handle_segv=0:handle_abort=0"
+export TSAN_OPTIONS="${TSAN_OPTIONS:-}:handle_segv=0:handle_abort=0"
+
+reload() { "$penstock" reload --wait -s name=one -s "run_dir=$work/one" "$@" > "$work/reload.out" 2>&1; }
+said() { grep -q -- "$1" "$work/reload.out" || { cat "$work/reload.out"; return 1; }; }
+host_status() { "$penstock" host status --json -s name=one -s "run_dir=$work/one"; }
+status_is() { [ "$(host_status | jq -r "$1")" = "$2" ]; }
+says_log() { [ "$(grep -c -- "$1" "$work/one.log")" -ge "${2:-1}" ]; }
+settled() { [ "$(settled_n p)" = "$1" ]; }
+config() { configure 'processes = 2; workers = 1;' "$@"; }
+door() { # "open = \"segv\";": comes first
+	echo "pipeline: { name = \"a\"; stages = ( { name = \"door\"; plugin = \"door\"; options: { $1 }; } ); };" > "$work/pipelines.d/a.conf"
+}
+jobs=0
+more() { enqueue_n p "$1" && jobs=$((jobs + $1)); }
+goes_on() { # "after what"
+	more 50
+	ok "$1 the work goes on" wait_for 60 settled "$jobs"
+}
+
+same() { ok 'by the old configuration' status_is .generation "$now"; }
+taken() { now=$(host_status | jq .generation); }
+
+config
+pipeline p 'name = "first"; plugin = "echo";' 'name = "insert"; plugin = "insert"; durable = true;'
+start_database
+sql 'create table effect (job bigint); grant insert on effect to penstock_host'
+start_host one
+ok 'a host works' wait_for 30 status_is .state working
+taken
+
+# ---- plugins that die or hang while they are opened
+
+for how in segv abort exit; do
+	for where in open thread; do
+		door "$where = \"$how\";"
+		# a sanitizer's own handler does not tell in which thread it was
+		case $build/$where in */asan/thread | */tsan/thread) continue ;; esac
+		[ "$how $where" != 'exit thread' ] || continue # no signal: the thread is not known
+		ok "a plugin that does $how in its $where is refused" exits 1 reload
+		ok 'by its name' said 'plugin door of stage a.door ended the process while it was opened'
+	done
+done
+config 'reload_timeout = "2s";'
+for where in open thread; do
+	door "$where = \"hang\";"
+	ok "a plugin that hangs in its $where is refused" exits 1 reload
+	ok 'by its name, with what to do' said 'plugin door of stage a.door was not open within reload_timeout'
+done
+config
+rm "$work/pipelines.d/a.conf"
+goes_on 'beside such plugins'
+same
+is 'each has one line of the log' "$(grep -c 'the reload is rejected' "$work/one.log")" "$(grep -c 'reloading the configuration' "$work/one.log")"
+
+# ---- the same at a start
+
+try() { timeout 60 "$penstock" run -s name=tried -s "run_dir=$work/tried" -s "state_dir=$work/state" "$@" > "$work/tried.log" 2>&1; }
+for how in segv exit; do
+	door "open = \"$how\";"
+	try
+	is "a host with a plugin that does $how in its open() does not start" 2 $?
+	ok 'and says which, once' test "$(grep -c 'plugin door of stage a.door ended the process' "$work/tried.log")" -eq 1
+	ok 'with what to do' grep -q 'penstock plugin test' "$work/tried.log"
+done
+for where in open thread; do
+	door "$where = \"hang\";"
+	try -s reload_timeout=2s
+	is "one that hangs in its $where neither" 2 $?
+	ok 'and says which, once' test "$(grep -c 'plugin door of stage a.door was not open' "$work/tried.log")" -eq 1
+done
+is 'nothing is left of them in the database' 1 "$(sql "select count(distinct name) from penstock.host")"
+
+# ---- a plugin that was good at the start, and dies when its process is started again
+
+door "open = \"segv\"; when = \"$work/closed\";"
+ok 'a plugin that lets everybody in' reload
+taken
+ok 'works' wait_for 30 status_is .state working
+touch "$work/closed"
+kill -KILL "$(host_status | jq '.processes[0].pid')"
+ok 'and dies when a process is started again: it is named' wait_for 30 says_log 'a host process died.*plugin door of stage a.door ended the process' 2
+ok 'there are pauses between the tries' test "$(grep -c 'a host process died' "$work/one.log")" -lt 20
+more 50
+ok 'the other process works' wait_for 60 settled "$jobs"
+rm "$work/closed"
+ok 'it comes back when it can' wait_for 60 status_is '.state' working
+rm "$work/pipelines.d/a.conf"
+ok 'and leaves' reload
+ok 'for good' wait_for 60 status_is '"\(.leaving | length) \(.state)"' '0 working'
+taken
+
+# ---- the process that registers is lost
+
+begin_lock() { # others wait with their registration
+	psql -X -q -d "$admin" -c 'begin; select from penstock.pipeline for update; select pg_sleep(300)' > /dev/null 2>&1 &
+	lock=$!
+	wait_for 20 sql_is "select count(*) from pg_stat_activity where query like '%pg_sleep(300)%' and wait_event = 'PgSleep'" 1
+}
+end_lock() {
+	sql "select count(pg_terminate_backend(pid)) from pg_stat_activity where query like '%pg_sleep(300)%' and pid <> pg_backend_pid()" > /dev/null
+	wait "$lock"
+}
+registers() { [ "$(sql "select count(*) from pg_stat_activity where application_name = 'penstock host' and wait_event_type = 'Lock'")" -ge "${1:-1}" ]; }
+registrar() { host_status | jq -r '[.processes[] | select(.generation > '"$now"')][0].pid'; }
+begin_reload() { reload & reloading=$!; }
+lose_registrar() {
+	local pid
+	pid=$(registrar)
+	kill -KILL "$pid"
+	wait_for 30 lost "$pid"
+}
+lost() { [ "$(registrar)" != "$1" ] && [ "$(registrar)" != 0 ] && registers "$waiting"; }
+waiting=2 # for the lock: the session of the one that was lost, and its successor's
+
+pipeline p 'name = "first"; plugin = "echo";' 'name = "more"; plugin = "noop";' 'name = "insert"; plugin = "insert"; durable = true;'
+begin_lock
+begin_reload
+ok 'a reload registers its pipelines' wait_for 30 registers
+ok 'the process that does is lost, and another takes its place' lose_registrar
+end_lock
+wait "$reloading"
+is 'the reload comes to its end' 0 $?
+taken
+goes_on 'behind it'
+
+# ---- the database is away
+
+gone() { ! sql 'select 1' > /dev/null 2>&1; }
+"$cluster" kill9 "$work/pg"
+ok 'the database is away' gone
+pipeline p 'name = "first"; plugin = "echo";' 'name = "insert"; plugin = "insert"; durable = true;'
+config 'reload_timeout = "2s";'
+ok 'a reload is refused after its time' exits 1 reload
+ok 'for the database is away' said 'cannot connect to the database\|the database is away'
+ok 'with what it did not change' said 'nothing has changed'
+config
+begin_reload
+ok 'one with more time waits for it' wait_for 30 says_log 'waiting for the database' 1
+ok 'and says so' wait_for 30 status_is '[.processes[] | select(.phase == "waiting for the database")] | length' 2
+ok 'the old processes are there' status_is .generation "$now"
+"$cluster" restart "$work/pg" > /dev/null
+wait "$reloading"
+is 'it is taken when the database is back' 0 $?
+taken
+goes_on 'with the database'
+
+pipeline p 'name = "first"; plugin = "echo";' 'name = "more"; plugin = "noop";' 'name = "insert"; plugin = "insert"; durable = true;'
+begin_lock
+begin_reload
+ok 'a reload registers' wait_for 30 registers
+"$cluster" kill9 "$work/pg"
+ok 'the database dies under it' gone
+wait "$lock"
+ok 'it has not ended' kill -0 "$reloading"
+"$cluster" restart "$work/pg" > /dev/null
+wait "$reloading"
+is 'it is taken when the database is back' 0 $?
+taken
+goes_on 'with the database'
+
+# ---- at the end
+
+is 'each job has its effect once' "$jobs $jobs" "$(sql 'select count(*), count(distinct job) from effect' | tr '|' ' ')"
+is 'none was charged' 0 "$(sql 'select count(*) from penstock.failure')"
+ok 'the queue is in order' "$penstock" verify -q
+ok 'the host drains' stop_host "$host"
