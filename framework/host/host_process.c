@@ -33,7 +33,7 @@ host_process_run(const struct supervisor *s, struct generation *g, uint32_t i, i
 		.give_up = g->give_up,
 		.leads = i == 0,
 		.removed = g->removed,
-		.n_removed = g->crossed ? 0 : g->n_removed,
+		.n_removed = g == s->now ? 0 : g->n_removed,
 	};
 	struct pool *pool;
 	enum status st;

@@ -277,6 +277,9 @@ struct queue_place {
 /* Inside a transaction: other hosts wait before they change these pipelines. */
 enum status queue_lock_pipelines(struct db *db, struct arena *arena, const char *const *names,
                                  size_t n, struct fault *fault);
+/* Inside that transaction: was the one with the number *id (0: none) committed? Its number is put
+ * in its place. */
+enum status queue_change(struct db *db, int64_t *id, bool *ret_committed, struct fault *fault);
 /* REFUSED, with the numbers of their jobs, when there are jobs at places that no host of another
  * supervisor serves. */
 enum status queue_check_removed(struct db *db, struct arena *arena,

@@ -32,6 +32,24 @@ queue_lock_pipelines(struct db *db, struct arena *arena, const char *const *name
 	return db_call(db, sql_queue_lock_pipelines, &args, NULL, fault);
 }
 
+enum status
+queue_change(struct db *db, int64_t *id, bool *ret_committed, struct fault *fault)
+{
+	struct db_args args;
+	struct db_result *r;
+	enum status st;
+
+	db_args_init(&args);
+	db_arg_int8(&args, *id);
+	st = db_call(db, sql_queue_change, &args, &r, fault);
+	if (st != OK)
+		return st;
+	*ret_committed = db_int(r, 0, 0) != 0;
+	*id = db_int(r, 0, 1);
+	db_result_free(r);
+	return OK;
+}
+
 static enum status
 ask_removed(struct db *db, struct arena *arena, const struct queue_place *places, size_t n,
             const struct uuid *supervisor, struct db_result **ret_rows, struct fault *fault)

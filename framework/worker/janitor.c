@@ -109,6 +109,29 @@ lock_pipelines(struct janitor *j, struct fault *fault)
 	return queue_lock_pipelines(j->db, j->arena, names, n, fault);
 }
 
+/* What is to be removed must not be in use. This process, or one before it in this place, may have
+ * been lost at its COMMIT: where that was done the change is made, and jobs that came to the old
+ * places since are no reason to go back. */
+static enum status
+judge_removed(struct janitor *j, struct fault *fault)
+{
+	const struct pool_options *options = j->pool->options;
+	int64_t change = atomic_load(&options->line->change);
+	bool done = false;
+	enum status st;
+
+	if (!options->leads || options->n_removed == 0)
+		return OK;
+	st = queue_change(j->db, &change, &done, fault);
+	if (st != OK || done)
+		return st;
+	st = queue_check_removed(j->db, j->arena, options->removed, options->n_removed,
+	                         &options->supervisor, fault);
+	if (st == OK)
+		atomic_store(&options->line->change, change);
+	return st;
+}
+
 /* All pipelines or none, and none when what is to be removed is in use. */
 static enum status
 change_pipelines(struct janitor *j, struct fault *fault)
@@ -120,9 +143,8 @@ change_pipelines(struct janitor *j, struct fault *fault)
 	if (st != OK)
 		return st;
 	st = lock_pipelines(j, fault);
-	if (st == OK && options->leads && options->n_removed > 0)
-		st = queue_check_removed(j->db, j->arena, options->removed, options->n_removed,
-		                         &options->supervisor, fault);
+	if (st == OK)
+		st = judge_removed(j, fault);
 	if (st == OK)
 		st = register_pipelines(j, fault);
 	if (st == OK)

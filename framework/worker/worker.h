@@ -81,7 +81,7 @@ struct pool_options {
 	int64_t give_up; /* mono: no database by then, and no word to register, is a failure */
 	bool leads; /* the first process of several: it judges the removals, and looks after the
 	               stages that leave */
-	const struct queue_place *removed; /* must have no jobs when it registers */
+	const struct queue_place *removed; /* must have no jobs when it registers first */
 	size_t n_removed;
 };
 

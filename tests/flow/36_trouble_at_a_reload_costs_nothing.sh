@@ -134,6 +134,48 @@ is 'the reload comes to its end' 0 $?
 taken
 goes_on 'behind it'
 
+"$penstock" pause -q p insert
+more 30
+ok 'jobs wait at a stage' wait_for 20 sql_is "select ready from penstock.lanes where pipeline = 'p' and stage = 'insert'" 30
+pipeline p 'name = "first"; plugin = "echo";' 'name = "more"; plugin = "noop";'
+begin_lock
+begin_reload
+ok 'a reload would take the stage away' wait_for 30 registers
+ok 'the process that judges it is lost' lose_registrar
+end_lock
+wait "$reloading"
+is 'the next one refuses, too' 1 $?
+ok 'and says why' said 'stage p.insert has 30 jobs'
+pipeline p 'name = "first"; plugin = "echo";' 'name = "more"; plugin = "noop";' 'name = "insert"; plugin = "insert"; durable = true;'
+"$penstock" resume -q p insert
+goes_on 'after that'
+same
+
+# its COMMIT is done, and nobody heard of it
+hang() { sql "alter system set synchronous_standby_names = '$1'" && sql 'select pg_reload_conf()' > /dev/null; }
+commits() { sql_is "select count(*) from pg_stat_activity where application_name = 'penstock host' and wait_event = 'SyncRep' and query ilike 'commit%'" 1; }
+pipeline q 'name = "only"; plugin = "echo";'
+ok 'a pipeline is added' reload
+taken
+"$penstock" pause -q q
+rm "$work/pipelines.d/q.conf"
+hang nobody
+begin_reload
+ok 'the COMMIT of a reload that takes it away does not come back' wait_for 30 commits
+waiting=1
+ok 'the process that waits for it is lost' lose_registrar
+sql "set synchronous_commit = local; select count(*) from unnest(penstock.enqueue_many('q', array_fill('{}'::json, array[5])))" > /dev/null
+hang ''
+wait "$reloading"
+is 'what was judged is not judged again' 0 $?
+taken
+"$penstock" resume -q q
+q_settled() { [ "$(settled_n q)" = 5 ]; }
+ok 'jobs that came meanwhile end' wait_for 60 q_settled
+ok 'then it goes' wait_for 60 status_is '"\(.leaving | length) \(.state)"' '0 working'
+taken
+goes_on 'behind it'
+
 # ---- the database is away
 
 gone() { ! sql 'select 1' > /dev/null 2>&1; }

@@ -45,6 +45,7 @@ statement host_register "gen_random_uuid(), 'two', 'machine', 2, '0', 0"
 statement host_beat 1
 statement host_serves "1, $(token 9), '{1,2}'"
 statement queue_lock_pipelines "'{p}'"
+statement queue_change 0
 statement queue_removed "'{p,p}', '{a,b}', $(token 9)"
 statement queue_retire "'{q}', $(token 9)"
 statement queue_lanes "'p', '{a,b,c}'"
