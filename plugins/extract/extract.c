@@ -253,6 +253,15 @@ extract(struct ps_call *call, const struct ps_message *in, struct ps_message *ou
 	return end;
 }
 
+static int
+extract_open(const struct ps_open *open, void **ret_instance)
+{
+	(void)open;
+	html_init();
+	*ret_instance = NULL;
+	return 0;
+}
+
 PS_STAGE_EACH(extract, "1.0.0",
               "Gets the text of HTML, Markdown, manual pages and text, also gzipped",
-              PS_WITH_COUNTERS(extract))
+              PS_OPEN(extract_open), PS_WITH_COUNTERS(extract))

@@ -34,6 +34,8 @@ struct found {
 	char title[512];
 	char language[16]; /* "de"; "" unknown */
 };
+/* Once, before there are threads that read. */
+void html_init(void);
 bool html_read(const char *html, size_t len, struct blocks *b, struct found *found);
 bool markdown_read(const char *text, size_t len, struct blocks *b, struct found *found);
 void man_read(const char *text, size_t len, struct blocks *b, struct found *found);

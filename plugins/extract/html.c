@@ -1,323 +1,394 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * html.c - HTML by gumbo, and Markdown by way of HTML.
+ * html.c - HTML by libxml2, and Markdown by way of HTML.
  *
- * The tree is walked by its parent links, and its memory is ours: a document
- * nested a million levels deep uses no stack, neither here nor when it ends.
+ * The parser tells of elements and text as it meets them, and no tree is made: a
+ * page costs the memory of the elements that are open. Names come in small
+ * letters, and what a page forgets to close is closed by the parser.
  */
 #include "extract_priv.h"
 
 #include <cmark.h>
-#include <gumbo.h>
-#include <stddef.h>
+#include <libxml/HTMLparser.h>
+#include <libxml/parserInternals.h>
+#include <limits.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-
-/* ---- the tree's memory ----
- *
- * Taken in slabs and given back whole: gumbo asks for some ten small pieces for each
- * element, and all of them live until the walk is over.
- */
-
-#define SLAB ((size_t)64 << 10)
-#define ALIGN _Alignof(max_align_t)
-
-struct slab {
-	struct slab *next;
-	size_t used, room;
-	max_align_t bytes[];
-};
-
-static struct slab *
-add_slab(struct slab **first, size_t room)
-{
-	struct slab *s = malloc(sizeof *s + room);
-
-	if (!s)
-		abort(); /* gumbo knows no way out of this */
-	*s = (struct slab){ .next = *first, .room = room };
-	*first = s;
-	return s;
-}
-
-static void *
-take(void *userdata, size_t size)
-{
-	struct slab **first = userdata, *s = *first;
-	void *memory;
-
-	size = (size + ALIGN - 1) / ALIGN * ALIGN;
-	if (!s || s->room - s->used < size)
-		s = add_slab(first, size > SLAB ? size : SLAB);
-	memory = (char *)s->bytes + s->used;
-	s->used += size;
-	return memory;
-}
-
-static void
-keep(void *userdata, void *memory)
-{
-	(void)userdata, (void)memory;
-}
-
-static void
-give_all(struct slab *first)
-{
-	while (first) {
-		struct slab *next = first->next;
-
-		free(first);
-		first = next;
-	}
-}
 
 /* ---- what an element means ---- */
 
-enum meaning { INLINE, BLOCK, HEADING, ITEM, CELL, LINES, BREAK, SKIP, TITLE };
+enum meaning { INLINE, BLOCK, PARAGRAPH, HEADING, ITEM, CELL, LINES, BREAK, SKIP, TITLE, ROOT };
 
-static bool
-is_navigation(const GumboElement *e)
+static const struct known {
+	const char *name;
+	enum meaning meaning;
+} elements[] = {
+	/* by name */
+	{ "address", BLOCK },    { "article", BLOCK },    { "aside", BLOCK },
+	{ "blockquote", BLOCK }, { "body", BLOCK },       { "br", BREAK },
+	{ "button", SKIP },      { "caption", BLOCK },    { "dd", BLOCK },
+	{ "div", BLOCK },        { "dl", BLOCK },         { "dt", BLOCK },
+	{ "fieldset", BLOCK },   { "figcaption", BLOCK }, { "figure", BLOCK },
+	{ "footer", BLOCK },     { "form", BLOCK },       { "h1", HEADING },
+	{ "h2", HEADING },       { "h3", HEADING },       { "h4", HEADING },
+	{ "h5", HEADING },       { "h6", HEADING },       { "header", BLOCK },
+	{ "hr", BLOCK },         { "html", ROOT },        { "iframe", SKIP },
+	{ "li", ITEM },          { "main", BLOCK },       { "nav", SKIP },
+	{ "noscript", SKIP },    { "object", SKIP },      { "ol", BLOCK },
+	{ "p", PARAGRAPH },      { "pre", LINES },        { "script", SKIP },
+	{ "section", BLOCK },    { "select", SKIP },      { "style", SKIP },
+	{ "svg", SKIP },         { "table", BLOCK },      { "td", CELL },
+	{ "template", SKIP },    { "textarea", LINES },   { "th", CELL },
+	{ "title", TITLE },      { "tr", BLOCK },         { "ul", BLOCK },
+};
+
+static int
+by_name(const void *name, const void *element)
 {
-	const GumboAttribute *class = gumbo_get_attribute(&e->attributes, "class");
-	const GumboAttribute *role = gumbo_get_attribute(&e->attributes, "role");
-
-	return (class && (strcmp(class->value, "navheader") == 0 ||
-	                  strcmp(class->value, "navfooter") == 0)) ||
-	       (role && strcmp(role->value, "navigation") == 0);
+	return strcmp(name, ((const struct known *)element)->name);
 }
 
 static enum meaning
-meaning_of(const GumboNode *node)
+look_up(const char *name)
 {
-	switch (node->v.element.tag) {
-	case GUMBO_TAG_SCRIPT:
-	case GUMBO_TAG_STYLE:
-	case GUMBO_TAG_NOSCRIPT:
-	case GUMBO_TAG_TEMPLATE:
-	case GUMBO_TAG_NAV:
-	case GUMBO_TAG_SVG:
-	case GUMBO_TAG_IFRAME:
-	case GUMBO_TAG_OBJECT:
-	case GUMBO_TAG_BUTTON:
-	case GUMBO_TAG_SELECT: return SKIP;
-	case GUMBO_TAG_TITLE: return TITLE;
-	case GUMBO_TAG_H1:
-	case GUMBO_TAG_H2:
-	case GUMBO_TAG_H3:
-	case GUMBO_TAG_H4:
-	case GUMBO_TAG_H5:
-	case GUMBO_TAG_H6: return HEADING;
-	case GUMBO_TAG_LI: return ITEM;
-	case GUMBO_TAG_TD:
-	case GUMBO_TAG_TH: return CELL;
-	case GUMBO_TAG_PRE:
-	case GUMBO_TAG_TEXTAREA: return LINES;
-	case GUMBO_TAG_BR: return BREAK;
-	case GUMBO_TAG_P:
-	case GUMBO_TAG_DIV:
-	case GUMBO_TAG_SECTION:
-	case GUMBO_TAG_ARTICLE:
-	case GUMBO_TAG_ASIDE:
-	case GUMBO_TAG_HEADER:
-	case GUMBO_TAG_FOOTER:
-	case GUMBO_TAG_MAIN:
-	case GUMBO_TAG_UL:
-	case GUMBO_TAG_OL:
-	case GUMBO_TAG_DL:
-	case GUMBO_TAG_DT:
-	case GUMBO_TAG_DD:
-	case GUMBO_TAG_TABLE:
-	case GUMBO_TAG_CAPTION:
-	case GUMBO_TAG_TR:
-	case GUMBO_TAG_BLOCKQUOTE:
-	case GUMBO_TAG_FIGURE:
-	case GUMBO_TAG_FIGCAPTION:
-	case GUMBO_TAG_ADDRESS:
-	case GUMBO_TAG_FORM:
-	case GUMBO_TAG_FIELDSET:
-	case GUMBO_TAG_HR:
-	case GUMBO_TAG_BODY: return is_navigation(&node->v.element) ? SKIP : BLOCK;
-	default: return is_navigation(&node->v.element) ? SKIP : INLINE;
-	}
+	const struct known *e = bsearch(name, elements, sizeof elements / sizeof elements[0],
+	                                sizeof elements[0], by_name);
+
+	return e ? e->meaning : INLINE;
 }
 
-/* ---- the walk ---- */
+/* The value of an attribute, or NULL. */
+static const char *
+attribute(const xmlChar **attributes, const char *name)
+{
+	for (; attributes && attributes[0]; attributes += 2)
+		if (strcmp((const char *)attributes[0], name) == 0)
+			return (const char *)attributes[1];
+	return NULL;
+}
+
+static bool
+is_navigation(const xmlChar **attributes)
+{
+	const char *class = attribute(attributes, "class");
+	const char *role = attribute(attributes, "role");
+
+	return (class && (strcmp(class, "navheader") == 0 || strcmp(class, "navfooter") == 0)) ||
+	       (role && strcmp(role, "navigation") == 0);
+}
+
+/* ---- reading ---- */
+
+#define MEMORIES 64 /* a power of two */
 
 struct reader {
 	struct blocks *b;
 	struct found *found;
+	unsigned char *open; /* the meaning of each open element */
+	size_t n_open, open_room;
+	size_t skipped; /* nothing is looked at while so many elements are open; 0: none */
 	unsigned lines; /* inside so many elements whose lines count */
+	bool dash;      /* an item has begun, and nothing of it is written */
+	char *kept;     /* a title or lines, until they are whole: text comes in pieces */
+	size_t kept_len, kept_room;
+	bool failed; /* out of memory */
+	/* the parser has each name once: what stands at a place means the same again */
+	struct {
+		const xmlChar *name;
+		enum meaning meaning;
+	} memories[MEMORIES];
 };
 
-static void
-take_title(struct reader *r, const GumboElement *e)
+static enum meaning
+meaning_of(struct reader *r, const xmlChar *name, const xmlChar **attributes)
 {
-	for (unsigned i = 0; i < e->children.length; i++) {
-		const GumboNode *child = e->children.data[i];
-		size_t at = 0;
+	uintptr_t place = (uintptr_t)name;
+	size_t at = (place ^ place >> 6) % MEMORIES;
+	enum meaning meaning;
 
-		if (child->type != GUMBO_NODE_TEXT || r->found->title[0])
-			continue;
-		for (const char *p = child->v.text.text; *p && at + 1 < sizeof r->found->title;
-		     p++) {
-			bool space = strchr(" \t\r\n", *p) != NULL;
-
-			if (!space)
-				r->found->title[at++] = *p;
-			else if (at > 0 && r->found->title[at - 1] != ' ')
-				r->found->title[at++] = ' ';
-		}
-		while (at > 0 && r->found->title[at - 1] == ' ')
-			at--;
-		/* not in the middle of a character */
-		while (at > 0 && at + 1 == sizeof r->found->title &&
-		       ((unsigned char)r->found->title[at - 1] & 0xc0) == 0x80)
-			at--;
-		r->found->title[at] = '\0';
+	if (r->memories[at].name != name) {
+		r->memories[at].name = name;
+		r->memories[at].meaning = look_up((const char *)name);
 	}
+	meaning = r->memories[at].meaning;
+	return (meaning == INLINE || meaning == BLOCK || meaning == PARAGRAPH) && attributes &&
+	               is_navigation(attributes)
+	           ? SKIP
+	           : meaning;
 }
 
-static void
-take_language(struct reader *r, const GumboElement *e)
+static void *
+grown(struct reader *r, void *bytes, size_t *room, size_t least)
 {
-	const GumboAttribute *lang = gumbo_get_attribute(&e->attributes, "lang");
-	size_t n;
+	size_t more = least * 2 < 256 ? 256 : least * 2;
+	void *p = realloc(bytes, more);
 
-	if (!lang)
-		lang = gumbo_get_attribute(&e->attributes, "xml:lang");
-	n = lang ? strcspn(lang->value, "-_ ") : 0;
-	if (n < 2 || n > 3)
-		return;
-	for (size_t i = 0; i < n; i++)
-		r->found->language[i] = (char)(lang->value[i] | 32);
-	r->found->language[n] = '\0';
+	if (!p) {
+		r->failed = true;
+		return NULL;
+	}
+	*room = more;
+	return p;
 }
 
-/* False: nothing inside is looked at. */
 static bool
-enter(struct reader *r, const GumboNode *node)
+push(struct reader *r, enum meaning meaning)
 {
-	const GumboElement *e = &node->v.element;
+	if (r->n_open == r->open_room) {
+		unsigned char *open = grown(r, r->open, &r->open_room, r->n_open + 1);
 
-	switch (meaning_of(node)) {
-	case SKIP: return false;
-	case TITLE: take_title(r, e); return false;
-	case HEADING: blocks_heading(r->b, (int)(e->tag - GUMBO_TAG_H1) + 1); break;
-	case ITEM:
-		blocks_end(r->b);
-		blocks_words(r->b, "- ", 2);
-		break;
-	case LINES:
-		blocks_end(r->b);
-		r->lines++;
-		break;
-	case CELL: blocks_words(r->b, " ", 1); break;
-	case BREAK: blocks_words(r->b, "\n", 1); break;
-	case BLOCK:
-		/* a paragraph that begins a list item stays behind its dash */
-		if (!(e->tag == GUMBO_TAG_P && node->parent &&
-		      node->parent->type == GUMBO_NODE_ELEMENT &&
-		      node->parent->v.element.tag == GUMBO_TAG_LI &&
-		      node->index_within_parent <= 1))
-			blocks_end(r->b);
-		break;
-	default:
-		if (e->tag == GUMBO_TAG_HTML)
-			take_language(r, e);
+		if (!open)
+			return false;
+		r->open = open;
 	}
+	r->open[r->n_open++] = (unsigned char)meaning;
 	return true;
 }
 
 static void
-leave(struct reader *r, const GumboNode *node)
+keep(struct reader *r, const char *text, size_t len)
 {
-	switch (meaning_of(node)) {
-	case LINES: r->lines--; /* fall through */
+	if (r->kept_len + len > r->kept_room) {
+		char *kept = grown(r, r->kept, &r->kept_room, r->kept_len + len);
+
+		if (!kept)
+			return;
+		r->kept = kept;
+	}
+	memcpy(r->kept + r->kept_len, text, len);
+	r->kept_len += len;
+}
+
+/* Lines that wait are written, and the next text begins a block. */
+static void
+end_block(struct reader *r)
+{
+	if (r->lines > 0 && r->kept_len > 0)
+		blocks_lines(r->b, r->kept, r->kept_len);
+	r->kept_len = 0;
+	r->dash = false;
+	blocks_end(r->b);
+}
+
+static void
+take_title(struct reader *r)
+{
+	char *title = r->found->title;
+	size_t at = 0;
+
+	for (size_t i = 0; i < r->kept_len && at + 1 < sizeof r->found->title; i++) {
+		bool space = strchr(" \t\r\n", r->kept[i]) != NULL;
+
+		if (!space)
+			title[at++] = r->kept[i];
+		else if (at > 0 && title[at - 1] != ' ')
+			title[at++] = ' ';
+	}
+	while (at > 0 && title[at - 1] == ' ')
+		at--;
+	/* not in the middle of a character */
+	while (at > 0 && at + 1 == sizeof r->found->title &&
+	       ((unsigned char)title[at - 1] & 0xc0) == 0x80)
+		at--;
+	title[at] = '\0';
+	r->kept_len = 0;
+}
+
+static void
+take_language(struct reader *r, const xmlChar **attributes)
+{
+	const char *lang = attribute(attributes, "lang");
+	size_t n;
+
+	if (!lang)
+		lang = attribute(attributes, "xml:lang");
+	n = lang ? strcspn(lang, "-_ ") : 0;
+	if (n < 2 || n > 3)
+		return;
+	for (size_t i = 0; i < n; i++)
+		r->found->language[i] = (char)(lang[i] | 32);
+	r->found->language[n] = '\0';
+}
+
+/* ---- what the parser tells ---- */
+
+static void
+enter(struct reader *r, enum meaning meaning, const xmlChar *name, const xmlChar **attributes)
+{
+	switch (meaning) {
+	case TITLE:
+		if (r->lines == 0)
+			break; /* fall through */
+	case SKIP: r->skipped = r->n_open; break;
+	case HEADING:
+		end_block(r);
+		blocks_heading(r->b, name[1] - '0');
+		break;
+	case ITEM:
+		end_block(r);
+		blocks_words(r->b, "- ", 2);
+		r->dash = true;
+		break;
+	case LINES:
+		end_block(r);
+		r->lines++;
+		break;
+	case CELL: blocks_words(r->b, " ", 1); break;
+	case BREAK:
+		if (r->lines > 0)
+			keep(r, "\n", 1);
+		else
+			blocks_words(r->b, "\n", 1);
+		break;
+	case PARAGRAPH: /* one that begins a list item stays behind its dash */
+		if (!r->dash)
+			end_block(r);
+		break;
+	case BLOCK: end_block(r); break;
+	case ROOT: take_language(r, attributes); break;
+	case INLINE: break;
+	}
+}
+
+static void
+leave(struct reader *r, enum meaning meaning)
+{
+	switch (meaning) {
+	case TITLE:
+		if (!r->found->title[0])
+			take_title(r);
+		r->kept_len = 0;
+		break;
 	case HEADING:
 	case ITEM:
-	case BLOCK: blocks_end(r->b); break;
+	case PARAGRAPH:
+	case BLOCK: end_block(r); break;
+	case LINES:
+		end_block(r);
+		r->lines--;
+		break;
 	case CELL: blocks_words(r->b, " ", 1); break;
 	default: break;
 	}
 }
 
 static void
-text(struct reader *r, const GumboNode *node)
+element_begins(void *data, const xmlChar *name, const xmlChar **attributes)
 {
-	const char *s = node->v.text.text;
+	struct reader *r = data;
+	enum meaning meaning = r->skipped ? SKIP : meaning_of(r, name, attributes);
 
-	if (r->lines > 0)
-		blocks_lines(r->b, s, strlen(s));
-	else
-		blocks_words(r->b, s, strlen(s));
-}
-
-static const GumboVector *
-children_of(const GumboNode *node)
-{
-	if (node->type == GUMBO_NODE_DOCUMENT)
-		return &node->v.document.children;
-	return node->type == GUMBO_NODE_ELEMENT || node->type == GUMBO_NODE_TEMPLATE
-	           ? &node->v.element.children
-	           : NULL;
+	if (push(r, meaning) && !r->skipped)
+		enter(r, meaning, name, attributes);
 }
 
 static void
-walk(struct reader *r, const GumboNode *root)
+element_ends(void *data, const xmlChar *name)
 {
-	const GumboNode *node = root;
+	struct reader *r = data;
 
-	for (;;) {
-		const GumboVector *children = children_of(node);
-		bool inside = children && children->length > 0;
-
-		if (node->type == GUMBO_NODE_TEXT || node->type == GUMBO_NODE_WHITESPACE ||
-		    node->type == GUMBO_NODE_CDATA)
-			text(r, node);
-		else if (node->type == GUMBO_NODE_ELEMENT && !enter(r, node))
-			inside = false;
-		else if (node->type == GUMBO_NODE_ELEMENT && !inside)
-			leave(r, node);
-		if (inside) {
-			node = children->data[0];
-			continue;
-		}
-		for (;;) {
-			const GumboNode *parent = node->parent;
-			size_t next = node->index_within_parent + 1;
-
-			if (node == root || !parent)
-				return;
-			children = children_of(parent);
-			if (next < children->length) {
-				node = children->data[next];
-				break;
-			}
-			node = parent;
-			if (node->type == GUMBO_NODE_ELEMENT)
-				leave(r, node);
-		}
-	}
+	(void)name;
+	if (r->n_open == 0)
+		return;
+	if (!r->skipped)
+		leave(r, r->open[r->n_open - 1]);
+	r->n_open--;
+	if (r->n_open < r->skipped)
+		r->skipped = 0;
 }
 
+static bool
+in_title(const struct reader *r)
+{
+	return r->n_open > 0 && r->open[r->n_open - 1] == TITLE;
+}
+
+static void
+text(void *data, const xmlChar *bytes, int len)
+{
+	struct reader *r = data;
+	size_t before = r->b->len, n = (size_t)len;
+	const char *s = (const char *)bytes;
+
+	if (r->skipped)
+		return;
+	if (r->lines > 0 || in_title(r)) {
+		keep(r, s, n);
+		return;
+	}
+	blocks_words(r->b, s, n);
+	r->dash &= r->b->len == before;
+}
+
+/* ---- the readers ---- */
+
+void
+html_init(void)
+{
+	xmlInitParser();
+}
+
+/* Read at once and not pushed: the push parser leaves out what follows </html>. The text is UTF-8
+ * by now, whatever it says of itself and whatever its first bytes look like. */
+static void
+parse(htmlParserCtxtPtr parser, struct reader *r)
+{
+	htmlSAXHandler tell = { .startElement = element_begins,
+		                .endElement = element_ends,
+		                .characters = text,
+		                .ignorableWhitespace = text,
+		                .cdataBlock = text };
+	htmlSAXHandlerPtr own = parser->sax;
+
+	parser->sax = &tell;
+	parser->userData = r;
+	parser->encoding = xmlStrdup(BAD_CAST "UTF-8");
+	xmlSwitchEncoding(parser, XML_CHAR_ENCODING_UTF8);
+	htmlCtxtUseOptions(parser, HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING |
+	                               HTML_PARSE_NONET | HTML_PARSE_IGNORE_ENC);
+	htmlParseDocument(parser);
+	parser->sax = own;
+	r->failed |= parser->errNo == XML_ERR_NO_MEMORY;
+}
+
+static bool
+read_page(const char *html, size_t len, struct blocks *b, struct found *found)
+{
+	struct reader r = { .b = b, .found = found };
+	htmlParserCtxtPtr parser = len <= INT_MAX ? htmlCreateMemoryParserCtxt(html, (int)len)
+	                                          : NULL;
+
+	if (!parser)
+		return false;
+	parse(parser, &r);
+	xmlFreeDoc(parser->myDoc);
+	htmlFreeParserCtxt(parser);
+	free(r.open);
+	free(r.kept);
+	return !r.failed;
+}
+
+/* For the parser a NUL ends the page; here it is a blank. */
 bool
 html_read(const char *html, size_t len, struct blocks *b, struct found *found)
 {
-	struct reader r = { .b = b, .found = found };
-	struct slab *memory = NULL;
-	GumboOptions options = kGumboDefaultOptions;
-	GumboOutput *tree;
+	char *copy, *nul;
+	bool good;
 
-	options.allocator = take;
-	options.deallocator = keep;
-	options.userdata = &memory;
-	options.max_errors = 0;
-	tree = gumbo_parse_with_options(&options, html, len);
-	if (tree)
-		walk(&r, tree->document);
-	give_all(memory); /* not gumbo_destroy_output(), which descends as deep as the document */
-	return tree != NULL;
+	if (len == 0)
+		return true;
+	if (!memchr(html, '\0', len))
+		return read_page(html, len, b, found);
+	copy = malloc(len);
+	if (!copy)
+		return false;
+	memcpy(copy, html, len);
+	for (nul = copy; (nul = memchr(nul, '\0', len - (size_t)(nul - copy))) != NULL;)
+		*nul = ' ';
+	good = read_page(copy, len, b, found);
+	free(copy);
+	return good;
 }
 
 bool

@@ -142,6 +142,67 @@ html_keeps_lines_that_count_and_cells_apart(void **state)
 	    "a  b\n  c\n\n1 2\n\n3");
 }
 
+/* Text comes from the parser in pieces; a line is a line all the same. */
+static void
+lines_stay_whole_whatever_is_marked_in_them(void **state)
+{
+	(void)state;
+	gives("a.html",
+	      "<html><pre>\n$ <b>ls</b> -l &lt;<i>file</i>&gt;<br># two\n\n  three</pre>text",
+	      "$ ls -l <file>\n# two\n\n  three\n\ntext");
+	gives("a.html", "<html><pre>a<div>b</div>c</pre><p>wo<b>rd</b>", "a\n\nb\n\nc\n\nword");
+}
+
+static void
+what_begins_an_item_stays_behind_its_dash(void **state)
+{
+	(void)state;
+	gives(
+	    "a.html",
+	    "<html><ul><li>\n <a id=x></a>\n<p>one<p>two<li>three<p>four</ul><dl><dt>a<dd><p>b</dl>",
+	    "- one\n\ntwo\n\n- three\n\nfour\n\na\n\nb");
+}
+
+static void
+broken_html_keeps_its_text(void **state)
+{
+	static const char *const pages[][2] = {
+		{ "<html>1 < 2 &amp; 3 <= 4 & 5 > 4 &eacute; &nosuch;",
+		  "1 < 2 & 3 <= 4 & 5 > 4 é &nosuch;" },
+		{ "<html><p>a</b></i></p></div></p>b<b><p>c</b>d", "a\n\nb\n\ncd" },
+		{ "<html><body><p>a</p></html>behind<p>more", "a\n\nbehind\n\nmore" },
+		{ "<html><p>a</html><html><body><p>second</body></html>", "a\n\nsecond" },
+		{ "<html><table>stray<tr><td>1<td>2<tr><th>3</table>", "stray\n\n1 2\n\n3" },
+		{ "<html><p>a<!-- c -- > > -->b<script>if (x<y) '</p>'</script>c<br/>d<wbr>e",
+		  "abc de" },
+		{ "<html><div><nav>no</div><p>a<template><p>no</template>b<iframe>no</iframe>",
+		  "ab" },
+		{ "<html><svg><title>no</title></svg><a title='x>\"y'>a</a><b class=\"", "a" },
+		{ "<html><h1>a<h2>b</h1><p>c", "# a\n\n## b\n\nc" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < countof(pages); i++)
+		gives("a.html", pages[i][0], pages[i][1]);
+}
+
+static void
+a_nul_far_behind_does_not_end_a_page(void **state)
+{
+	struct buf page;
+
+	(void)state;
+	buf_init(&page);
+	buf_adds(&page, "<html><!--");
+	for (int i = 0; i < 7000; i++)
+		buf_adds(&page, "0123456789");
+	buf_adds(&page, "--><p>before");
+	buf_add(&page, "\0", 1);
+	buf_adds(&page, "behind");
+	gives_bytes("a.html", page.data, page.len, "before behind");
+	buf_done(&page);
+}
+
 static void
 navigation_is_left_out(void **state)
 {
@@ -447,6 +508,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(html_becomes_blocks_and_headings),
 		T(html_keeps_lines_that_count_and_cells_apart),
+		T(lines_stay_whole_whatever_is_marked_in_them),
+		T(what_begins_an_item_stays_behind_its_dash),
+		T(broken_html_keeps_its_text),
+		T(a_nul_far_behind_does_not_end_a_page),
 		T(navigation_is_left_out),
 		T(a_line_of_text_is_not_taken_for_a_heading),
 		T(a_document_nested_without_end_is_read),
