@@ -2,6 +2,7 @@
 /*
  * bench.c - penstock bench: put load on a pipeline, say how it fared, find its limit.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -23,6 +24,8 @@ struct bench {
 	struct load_plan plan;
 	struct load_payload payload;
 	int64_t drain_ns, p99_ns; /* p99_ns: of --find-limit */
+	const char *svg;          /* where a drawing goes; NULL: none */
+	struct load_timeline *timeline;
 	struct cli_progress progress;
 };
 
@@ -141,6 +144,7 @@ run_once(struct bench *b, const struct load_plan *plan, int64_t backlog, struct 
 		.payload = &b->payload,
 		.backlog = backlog,
 		.drain_ns = b->drain_ns,
+		.timeline = b->timeline,
 		.progress = show_progress,
 		.data = b,
 	};
@@ -228,6 +232,35 @@ print_for_people(const struct load_result *r)
 	printf("database     %s of WAL a job\n", text_bytes((int64_t)((double)r->wal / jobs), a));
 }
 
+/* ---- a drawing ---- */
+
+static int
+keep_drawing(struct bench *b, struct buf *svg)
+{
+	struct fault fault = { 0 };
+	enum status st = file_write(b->svg, svg->data, svg->len, 0644, &fault);
+
+	buf_done(svg);
+	if (st != OK)
+		return cli_fail(&fault);
+	cli_say(b->cli, "drawn: %s", b->svg);
+	return CLI_OK;
+}
+
+static int
+draw_run(struct bench *b)
+{
+	char *load = load_plan_text(&b->plan),
+	     *title = mem_printf("penstock bench %s: %s", b->pipeline->name, load);
+	struct buf svg;
+
+	buf_init(&svg);
+	load_timeline_plot(b->timeline, title, &svg);
+	free(load);
+	free(title);
+	return keep_drawing(b, &svg);
+}
+
 static int
 say_result(struct bench *b, const struct load_result *r)
 {
@@ -249,6 +282,7 @@ print_run(struct bench *b, const struct load_result *r)
 {
 	char *text = load_plan_text(&b->plan);
 	struct buf json;
+	int end;
 
 	if (b->cli->json) {
 		buf_init(&json);
@@ -262,6 +296,8 @@ print_run(struct bench *b, const struct load_result *r)
 		print_for_people(r);
 	}
 	free(text);
+	if (b->svg && (end = draw_run(b)) != CLI_OK)
+		return end;
 	return say_result(b, r);
 }
 
@@ -430,19 +466,94 @@ print_limit(const struct search *search)
 }
 
 static int
+by_rate(const void *a, const void *b)
+{
+	const struct step *x = a, *y = b;
+
+	return (x->rate > y->rate) - (x->rate < y->rate);
+}
+
+/* Steps by their rate, and the line that p99 must not pass. */
+static int
+draw_limit(struct search *search)
+{
+	struct bench *b = search->bench;
+	double x[STEPS_MOST], p50[STEPS_MOST], p99[STEPS_MOST], limit[STEPS_MOST],
+	    achieved[STEPS_MOST];
+	char *title = mem_printf("penstock bench %s: --find-limit", b->pipeline->name);
+	size_t n = search->n;
+	struct buf svg;
+
+	qsort(search->steps, n, sizeof *search->steps, by_rate);
+	for (size_t i = 0; i < n; i++) {
+		const struct step *s = &search->steps[i];
+
+		x[i] = s->rate;
+		p50[i] = quantile(&s->result, &s->result.time, 0.5);
+		p99[i] = s->p99_s;
+		limit[i] = (double)b->p99_ns / 1e9;
+		achieved[i] = s->result.achieved;
+	}
+	{
+		const struct load_series times[] = {
+			{ "p50", "#0072b2", x, p50, n, false, true },
+			{ "p99", "#d55e00", x, p99, n, false, true },
+			{ "limit of p99", "#666", x, limit, n, true, false },
+		};
+		const struct load_series rates[] = {
+			{ "achieved", "#009e73", x, achieved, n, false, true },
+			{ "offered", "#666", x, x, n, true, false },
+		};
+		const struct load_panel panels[] = {
+			{ "latency, from the intended start", true, true, times, countof(times) },
+			{ "jobs a second", false, false, rates, countof(rates) },
+		};
+
+		buf_init(&svg);
+		load_plot(
+		    &(struct load_plot){ title, "jobs a second, offered", panels, countof(panels) },
+		    &svg);
+	}
+	free(title);
+	return keep_drawing(b, &svg);
+}
+
+static int
 search_limit(struct bench *b)
 {
 	struct search *search = mem_alloc(sizeof *search);
 	struct fault fault = { 0 };
-	int end;
+	int end, drawn;
 
 	search->bench = b;
 	end = find_limit(search, &fault) == OK ? print_limit(search) : cli_fail(&fault);
+	if (b->svg && search->n > 0 && (drawn = draw_limit(search)) != CLI_OK)
+		end = drawn;
 	free(search);
 	return end;
 }
 
 /* ---- the command ---- */
+
+/* Before minutes go by for a file that cannot be made. */
+static int
+check_drawing(struct bench *b)
+{
+	struct fault fault = { 0 };
+	FILE *f;
+
+	b->svg = cli_value(b->cli, "svg");
+	if (!b->svg)
+		return CLI_OK;
+	f = fopen(b->svg, "ae");
+	if (!f) {
+		fault_errno(&fault, errno, "cannot write %s", b->svg);
+		return cli_fail(&fault);
+	}
+	fclose(f);
+	b->timeline = mem_alloc(sizeof *b->timeline);
+	return CLI_OK;
+}
 
 static int
 prepare(struct bench *b)
@@ -462,7 +573,7 @@ prepare(struct bench *b)
 	if (load_payload_read(cli_value(cli, "payload"), &b->payload, &fault) != OK)
 		return cli_fail(&fault);
 	b->segment_path = host_segment_path(cli->config);
-	return CLI_OK;
+	return check_drawing(b);
 }
 
 int
@@ -480,6 +591,7 @@ bench_command(struct cli *cli)
 		end = cli_flag(cli, "find-limit") ? search_limit(&b) : run_plan(&b);
 	load_payload_done(&b.payload);
 	free(b.segment_path);
+	free(b.timeline);
 	db_close(b.db);
 	return end;
 }

@@ -181,6 +181,7 @@ static const struct cli_option bench_options[] = {
 	{ "drain",     0,   "DURATION", "how long to wait for the last jobs; default 60s" },
 	{ "find-limit", 0,  NULL,       "raise the rate until it breaks, and say which holds" },
 	{ "latency",   0,   "DURATION", "of --find-limit: the p99 that still holds; default 1s" },
+	{ "svg",       0,   "FILE",     "draw latencies and rates over the time, or of --find-limit over the rate" },
 	{ "record-baseline", 0, "NAME", "keep what the stages cost meanwhile" },
 	{ "replace",   0,   NULL,       "the baseline of this name" },
 	{ NULL, 0, NULL, NULL }
@@ -353,7 +354,7 @@ const struct cli_command cli_commands[] = {
 	  none, 1, 1, baseline_show_command },
 	{ "baseline compare", "NAME", "is it slower than then? effects with intervals, and a verdict",
 	  "Exit code 1 when a regression beyond --fail-on is established, 0 when there is none, 2\n"
-	  "when there are too few calls to tell. Says so when the machine, the configuration or the\n"
+	  "when it cannot be told: too few calls, or others on the machine. Says so when the machine, the configuration or the\n"
 	  "load are not the same. docs/baselines.md tells how it is done.",
 	  baseline_compare_options, 1, 1, baseline_compare_command },
 	{ "baseline delete", "NAME", "delete a baseline", "", none, 1, 1, baseline_delete_command },

@@ -188,6 +188,44 @@ struct load_usage {
 };
 void load_usage_now(const char *segment_path, struct load_usage *ret);
 
+/* ---- over the time of a run, and on paper ---- */
+
+#define LOAD_SLICES 120u
+struct load_slice {
+	struct histogram time; /* ns, of jobs by their intended start */
+	int64_t started, ended;
+};
+struct load_timeline {
+	int64_t width_ns; /* of a slice */
+	size_t n;         /* slices up to the last with a job */
+	struct load_slice slice[LOAD_SLICES];
+};
+void load_timeline_init(struct load_timeline *t);
+/* A job: ns from the beginning of the run to its intended start, and from there to its end. */
+void load_timeline_add(struct load_timeline *t, int64_t intended_ns, int64_t latency_ns);
+
+struct load_series {
+	const char *name, *colour;
+	const double *x, *y; /* y NAN: nothing there */
+	size_t n;
+	bool dashed, dots;
+};
+struct load_panel {
+	const char *name;
+	bool seconds, log; /* seconds: values of y are times */
+	const struct load_series *series;
+	size_t n_series;
+};
+struct load_plot {
+	const char *title, *x_label;
+	const struct load_panel *panels;
+	size_t n_panels;
+};
+/* Appends an SVG. */
+void load_plot(const struct load_plot *plot, struct buf *out);
+/* Latencies and rates of a run. */
+void load_timeline_plot(const struct load_timeline *t, const char *title, struct buf *out);
+
 struct load_result {
 	int64_t enqueued, completed, discarded, cancelled, dead, failures, left;
 	int64_t refused;       /* by a full queue */
@@ -207,8 +245,9 @@ struct load_run {
 	const char *pipeline, *segment_path;
 	const struct load_plan *plan;
 	struct load_payload *payload;
-	int64_t backlog;  /* give up when more jobs are open; 0: never */
-	int64_t drain_ns; /* wait so long for the end of what was sent */
+	int64_t backlog;                /* give up when more jobs are open; 0: never */
+	int64_t drain_ns;               /* wait so long for the end of what was sent */
+	struct load_timeline *timeline; /* filled in; NULL: nobody asks */
 	void (*progress)(void *data, int64_t done, int64_t total); /* may be NULL */
 	void *data;
 };

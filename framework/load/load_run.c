@@ -26,6 +26,7 @@
 /* Jobs that were sent together: consecutive ids, and how late each was. */
 struct batch {
 	int64_t first, last;
+	int64_t sent; /* from the beginning of the run */
 	size_t at, n; /* in lags */
 };
 
@@ -72,7 +73,7 @@ remember(struct sender *s, int64_t first, int64_t last, size_t n, int64_t sent)
 		s->lags = mem_array(s->lags, s->room, sizeof *s->lags);
 	}
 	s->batches = mem_array(s->batches, s->n_batches + 1, sizeof *s->batches);
-	s->batches[s->n_batches++] = (struct batch){ first, last, s->n_lags, n };
+	s->batches[s->n_batches++] = (struct batch){ first, last, sent - s->begun, s->n_lags, n };
 	for (size_t i = 0; i < n; i++) {
 		int64_t lag = sent - s->due[i];
 
@@ -224,7 +225,7 @@ lag_of(const struct sender *s, size_t *batch, int64_t id)
 }
 
 static void
-take_end(struct sender *s, int64_t lag, int64_t us, int64_t outcome)
+take_end(struct sender *s, int64_t sent, int64_t lag, int64_t us, int64_t outcome)
 {
 	struct load_result *r = s->result;
 	int64_t stay = us > 0 ? us * 1000 : 0;
@@ -238,6 +239,8 @@ take_end(struct sender *s, int64_t lag, int64_t us, int64_t outcome)
 	histogram_add(&r->time, (uint64_t)(stay + lag), 1);
 	if (stay + lag > r->longest_ns)
 		r->longest_ns = stay + lag;
+	if (s->run->timeline)
+		load_timeline_add(s->run->timeline, sent - lag, stay + lag);
 }
 
 /* Asked behind the run: nothing of it disturbs what is measured. */
@@ -255,8 +258,11 @@ ask_ends(struct sender *s, int64_t from, int64_t to, size_t *batch, struct fault
 	st = db_call(s->run->db, sql_bench_ends, &args, &r, fault);
 	if (st != OK)
 		return st;
-	for (int i = 0; i < db_rows(r); i++)
-		take_end(s, lag_of(s, batch, db_int(r, i, 0)), db_int(r, i, 1), db_int(r, i, 2));
+	for (int i = 0; i < db_rows(r); i++) {
+		int64_t lag = lag_of(s, batch, db_int(r, i, 0));
+
+		take_end(s, s->batches[*batch].sent, lag, db_int(r, i, 1), db_int(r, i, 2));
+	}
 	db_result_free(r);
 	return OK;
 }
@@ -339,6 +345,8 @@ load_run(const struct load_run *run, struct load_result *ret, struct fault *faul
 
 	check(st == OK);
 	*ret = (struct load_result){ 0 };
+	if (run->timeline)
+		load_timeline_init(run->timeline);
 	buf_init(&s.text);
 	s.due = mem_array(NULL, TOGETHER, sizeof *s.due);
 	load_usage_now(run->segment_path, &before);

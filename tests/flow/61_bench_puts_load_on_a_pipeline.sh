@@ -49,6 +49,13 @@ is 'knows its load' 'closed, 16 in flight' "$(sql "select load from penstock.bas
 "$penstock" baseline compare first --against second --fail-on 1000% --json > "$work/compared.json"
 is 'so that the end to end is judged' True "$(member "$work/compared.json" 'd["effects"][-1]["metric"] == "end-to-end" and d["effects"][-1]["verdict"] in ("no regression", "too little data", "disturbed")')"
 
+svg() { python3 -c "import sys, xml.etree.ElementTree as t; r = t.parse(sys.argv[1]).getroot(); print(r.tag.split('}')[1], sum(1 for e in r.iter() if e.tag.endswith('polyline')) >= 3, [e.text for e in r.iter() if e.tag.endswith('title')][0])" "$1"; }
+ok 'a drawing is made of a run' bench drawn --rate 200 --jobs 100 --svg "$work/run.svg"
+is 'which is SVG, with lines and a title' 'svg True penstock bench work: poisson, 200/s' "$(svg "$work/run.svg")"
+ok 'and of a search for the limit' bench drawn --find-limit --rate 300 --for 200ms --latency 1s --arrivals constant --svg "$work/limit.svg"
+is 'that too' 'svg True penstock bench work: --find-limit' "$(svg "$work/limit.svg")"
+ok 'a place where none can be written is told before the run' says 'cannot write' "$penstock" bench work --rate 10 --jobs 1 --svg "$work/no/run.svg"
+
 echo '{"do": "fail", "code": "NO"}' > "$work/bad.jsonl"
 ok 'jobs that die are told' exits 1 "$penstock" bench bad --jobs 3 --rate 100 --payload "$work/bad.jsonl"
 "$penstock" bench bad --jobs 3 --rate 100 --payload "$work/bad.jsonl" --json > "$work/bad.json"
