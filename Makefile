@@ -97,7 +97,7 @@ SQL_FILES    := $(sort $(wildcard framework/sql/*.sql framework/sql/api/*.sql mi
 # of the plugins that name a library in NAME_WANTS, those that it is not installed for
 WITHOUT      := $(shell for f in plugins/*/plugin.mk; do \
                 want=$$(sed -n 's/^[a-z0-9_]*_WANTS *:= *//p' $$f); \
-                [ -z "$$want" ] || pkg-config --exists $$want || basename $$(dirname $$f); done)
+                [ -z "$$want" ] || pkg-config --exists $$want 2> /dev/null || basename $$(dirname $$f); done)
 PLUGINS      := $(sort $(filter-out template $(WITHOUT),$(patsubst plugins/%/plugin.mk,%,\
                 $(wildcard plugins/*/plugin.mk))))
 SUPPORT_SRCS := $(sort $(wildcard tests/support/*.c))
