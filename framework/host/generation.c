@@ -145,6 +145,10 @@ generation_free(struct generation *g)
 	munmap(g->shared, g->n * sizeof *g->shared);
 	if (g->owned)
 		config_free(g->config);
+	for (size_t i = 0; i < g->n_removed; i++) {
+		free((void *)(uintptr_t)g->removed[i].pipeline);
+		free((void *)(uintptr_t)g->removed[i].stage);
+	}
 	free(g->removed);
 	free(g);
 }

@@ -127,8 +127,8 @@ left_before(const struct config *running, const char *pipeline, const char *stag
 	return false;
 }
 
-/* Stages that leave by this configuration and did not by the running one. Their names are the
- * configuration's. */
+/* Stages that leave by this configuration and did not by the running one. The names are copies: a
+ * process that runs without such stages takes them out of its configuration. */
 static void
 list_removed(struct generation *g, const struct config *config, const struct config *running)
 {
@@ -142,7 +142,8 @@ list_removed(struct generation *g, const struct config *config, const struct con
 			if (running && left_before(running, pipeline->name, stage))
 				continue;
 			g->removed = mem_array(g->removed, g->n_removed + 1, sizeof *g->removed);
-			g->removed[g->n_removed++] = (struct queue_place){ pipeline->name, stage };
+			g->removed[g->n_removed++] = (struct queue_place){ mem_dup(pipeline->name),
+				                                           mem_dup(stage) };
 		}
 	}
 }
