@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# PostgreSQL refuses connections, its COMMIT hangs, its disk is full: hosts wait, no job is charged,
-# and what was begun ends once.
+# PostgreSQL refuses connections, its COMMIT hangs, its disk is full, the one of its log too: hosts
+# wait, no job is charged, and what was begun ends once.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -10,7 +10,9 @@ cleanup() {
 	for pid in "${hosts[@]}"; do kill -TERM "$pid" 2> /dev/null; done
 	for pid in "${hosts[@]}"; do wait "$pid" 2> /dev/null; done
 	"$cluster" stop "$work/pg"
-	if mountpoint -q "$work/space"; then umount "$work/space"; fi
+	for disk in space wal; do
+		if mountpoint -q "$work/$disk"; then umount "$work/$disk"; fi
+	done
 	finish
 }
 trap cleanup EXIT
@@ -83,6 +85,31 @@ if [ "$(id -u)" -eq 0 ]; then
 	rm "$work/space/balloon"
 	in_order 'with space again'
 else
-	echo 'not tried: a full disk, which only root can make'
+	echo 'skipped: a full disk, which only root can make'
+fi
+
+# ---- no space for the log of transactions: PostgreSQL panics, and does not start before there is
+
+if [ "$(id -u)" -eq 0 ]; then
+	mkdir "$work/wal"
+	mount -t tmpfs -o "size=128m,mode=700,uid=$(id -u postgres)" tmpfs "$work/wal" || { failed=1; exit 1; }
+	"$cluster" kill9 "$work/pg"
+	mv "$work/pg/data/pg_wal" "$work/wal/pg_wal"
+	ln -s "$work/wal/pg_wal" "$work/pg/data/pg_wal"
+	"$cluster" restart "$work/pg"
+	panicked() { grep -q 'PANIC.*No space left on device' "$work/pg/log"; }
+	next_segment() { sql 'select pg_switch_wal()'; panicked; }
+	more 3000
+	ok 'work has begun' wait_for 60 moving $((jobs - 2900))
+	dd if=/dev/zero of="$work/wal/balloon" bs=64k status=none 2> /dev/null
+	ok 'PostgreSQL has no room for its log, and panics' wait_for 60 next_segment
+	ok 'the host says that the database is lost' wait_for 30 says_log 'the janitor lost the database'
+	"$cluster" restart "$work/pg" immediate > "$work/restart.out" 2>&1
+	ok 'without room it does not come to work' bash -c "! psql -X -q -d '$admin' -c 'create table room as select from generate_series(1, 1000000)'"
+	rm "$work/wal/balloon"
+	"$cluster" restart "$work/pg" immediate || { failed=1; exit 1; }
+	in_order 'with room for the log'
+else
+	echo 'skipped: a full disk for the log of transactions, which only root can make'
 fi
 ok 'the host drains' stop_host "$host"

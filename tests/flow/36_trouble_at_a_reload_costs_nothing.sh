@@ -11,7 +11,7 @@
 export ASAN_OPTIONS="${ASAN_OPTIONS:-}:handle_segv=0:handle_abort=0"
 export TSAN_OPTIONS="${TSAN_OPTIONS:-}:handle_segv=0:handle_abort=0"
 
-reload() { "$penstock" reload --wait -s name=one -s "run_dir=$work/one" "$@" > "$work/reload.out" 2>&1; }
+reload() { "$penstock" reload --wait -s name=one -s "run_dir=$work/one" > "$work/reload.out" 2>&1; }
 said() { grep -q -- "$1" "$work/reload.out" || { cat "$work/reload.out"; return 1; }; }
 host_status() { "$penstock" host status --json -s name=one -s "run_dir=$work/one"; }
 status_is() { [ "$(host_status | jq -r "$1")" = "$2" ]; }
