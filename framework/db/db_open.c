@@ -117,13 +117,46 @@ drop_notice(void *data, const PGresult *r)
 		log_line(LOG_DEBUG, "notice of the server", "text", text ? text : "", NULL);
 }
 
+/* What to do about a server that takes no more connections. The words are PostgreSQL's (14 to 15,
+ * 16 and later), and PgBouncer's; in another language they are told without this. */
+static const struct {
+	const char *words, *hint;
+} no_room[] = {
+#define SLOTS                                                                                      \
+	"a host takes a connection for each worker and one more, a reload as many beside them: "   \
+	"fewer workers, a larger max_connections, or a pooler; a superuser still gets in and "     \
+	"counts them: penstock doctor -d"
+	{ "too many clients already", SLOTS },
+	{ "remaining connection slots are reserved", SLOTS },
+	{ "too many connections for role",
+	  "ALTER ROLE ... CONNECTION LIMIT allows more; a host takes a connection for each worker "
+	  "and one more, a reload as many beside them" },
+	{ "too many connections for database",
+	  "ALTER DATABASE ... CONNECTION LIMIT allows more; a host takes a connection for each "
+	  "worker and one more, a reload as many beside them" },
+	{ "no more connections allowed", "raise max_client_conn of the pooler" },
+};
+
+static void
+hint_at_room(const char *text, struct fault *fault)
+{
+	for (size_t i = 0; i < countof(no_room); i++)
+		if (strstr(text, no_room[i].words)) {
+			fault_hint(fault, "%s", no_room[i].hint);
+			return;
+		}
+}
+
 /* libpq tells no SQLSTATE of a connection that was not made. The words are PgBouncer's. */
 static enum status
 not_connected(struct db *db, struct fault *fault)
 {
 	enum status st = db_conn_fault(db, fault);
 
-	if (!db->conn || !strstr(PQerrorMessage(db->conn), "unsupported startup parameter"))
+	if (!db->conn)
+		return st;
+	hint_at_room(PQerrorMessage(db->conn), fault);
+	if (!strstr(PQerrorMessage(db->conn), "unsupported startup parameter"))
 		return st;
 	fault_set(fault, REFUSED, "a pooler is in between and refuses the options of the session");
 	fault_hint(fault,

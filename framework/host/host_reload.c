@@ -249,23 +249,32 @@ swap(struct supervisor *s)
 	ended(s, true, NULL);
 }
 
+/* By the process's own words: what it saw when it tried last. */
+static void
+not_connected(const struct fault *seen, struct fault *fault)
+{
+	fault_set(fault, AWAY, "the database is away: %s",
+	          seen->text[0] ? seen->text : "it does not answer");
+	if (seen->hint[0])
+		fault_hint(fault, "%s", seen->hint);
+}
+
 static void
 not_in_time(struct supervisor *s)
 {
 	struct fault fault = { 0 };
-	bool waiting = false;
 
 	for (uint32_t i = 0; i < s->next->n; i++) {
-		waiting |= generation_phase(s->next, i) == POOL_WAITING;
+		if (generation_phase(s->next, i) == POOL_WAITING && fault.status == OK)
+			not_connected(&s->next->shared[i].fault, &fault);
 		if (generation_opens_until(s->next, i) == INT64_MAX)
 			continue;
 		generation_opening_fault(s->next, i, NULL, &fault);
 		kill(s->next->child[i].pid, SIGKILL); /* it would not hear of anything milder */
 	}
 	if (fault.status == OK)
-		fault_set(&fault, waiting ? AWAY : TIMEOUT, "%s",
-		          waiting ? "the database is away"
-		                  : "the new processes were not prepared within reload_timeout");
+		fault_set(&fault, TIMEOUT,
+		          "the new processes were not prepared within reload_timeout");
 	reject(s, &fault);
 }
 

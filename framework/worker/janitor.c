@@ -348,11 +348,13 @@ connect_first(struct janitor *j, struct fault *fault)
 	bool told = false;
 
 	do {
-		*fault = (struct fault){ 0 };
-		st = j->db ? db_reconnect(j->db, fault) : db_open(&options, &j->db, fault);
+		struct fault last = { 0 }; /* who looks sees always a whole one */
+
+		st = j->db ? db_reconnect(j->db, &last) : db_open(&options, &j->db, &last);
 		if (st == OK)
-			st = set_up(j, fault);
+			st = set_up(j, &last);
 		arena_reset(j->arena);
+		*fault = last;
 		if (!worth_another_try(st, fault) ||
 		    (!j->going && clock_mono() >= j->pool->options->give_up))
 			return st;
