@@ -3,7 +3,7 @@
  * store.c - keep documents and their passages in PostgreSQL, searchable.
  *
  * All documents of a call go with one statement, documents.put() of
- * migrations/0002_put.sql, inside the transaction that settles the jobs:
+ * migrations/0003_words.sql, inside the transaction that settles the jobs:
  * a document is stored exactly when its job is done. Never decides about one
  * job of several when SQL fails: the host undoes the call and runs its jobs one
  * by one, and then the error is that job's own.
@@ -43,27 +43,29 @@ enum column {
 	BODIES,
 	STARTS,
 	LENGTHS,
+	TERMS,
 	DIMENSIONS,
 	ENDS,
-	NUMBERS,
 	SIGNATURES,
+	NUMBERS,
 	COLUMNS
 };
 
 static const enum array_type types[COLUMNS] = {
-	[JOBS] = ARRAY_INT8,       [JOB_PATHS] = ARRAY_TEXT, [PATHS] = ARRAY_TEXT,
-	[SUMS] = ARRAY_BYTEA,      [TITLES] = ARRAY_TEXT,    [LANGUAGES] = ARRAY_TEXT,
-	[MIMES] = ARRAY_TEXT,      [SIZES] = ARRAY_INT8,     [ATTRIBUTES] = ARRAY_TEXT,
-	[OWNERS] = ARRAY_INT4,     [PLACES] = ARRAY_INT4,    [HEADINGS] = ARRAY_TEXT,
-	[BODIES] = ARRAY_TEXT,     [STARTS] = ARRAY_INT4,    [LENGTHS] = ARRAY_INT4,
-	[DIMENSIONS] = ARRAY_INT4, [ENDS] = ARRAY_INT4,      [NUMBERS] = ARRAY_FLOAT4,
-	[SIGNATURES] = ARRAY_TEXT,
+	[JOBS] = ARRAY_INT8,       [JOB_PATHS] = ARRAY_TEXT,  [PATHS] = ARRAY_TEXT,
+	[SUMS] = ARRAY_BYTEA,      [TITLES] = ARRAY_TEXT,     [LANGUAGES] = ARRAY_TEXT,
+	[MIMES] = ARRAY_TEXT,      [SIZES] = ARRAY_INT8,      [ATTRIBUTES] = ARRAY_TEXT,
+	[OWNERS] = ARRAY_INT4,     [PLACES] = ARRAY_INT4,     [HEADINGS] = ARRAY_TEXT,
+	[BODIES] = ARRAY_TEXT,     [STARTS] = ARRAY_INT4,     [LENGTHS] = ARRAY_INT4,
+	[TERMS] = ARRAY_TSVECTOR,  [DIMENSIONS] = ARRAY_INT4, [ENDS] = ARRAY_INT4,
+	[SIGNATURES] = ARRAY_TEXT, [NUMBERS] = ARRAY_FLOAT4,
 };
 
 static const char put_sql[] =
     "select documents.put($1::int8[], $2::text[], $3::text[], $4::bytea[], $5::text[],"
     " $6::text[], $7::text[], $8::int8[], $9::text[], $10::int4[], $11::int4[], $12::text[],"
-    " $13::text[], $14::int4[], $15::int4[], $16::int4[], $17::int4[], $18::real[], $19::text[])";
+    " $13::text[], $14::int4[], $15::int4[], $16::tsvector[], $17::int4[], $18::int4[], $19::text[],"
+    " row($20::real[]))";
 
 /* One job that can be stored. */
 struct item {
@@ -80,6 +82,7 @@ struct batch {
 	uint32_t n;
 	struct array columns[COLUMNS];
 	uint32_t documents, passages;
+	struct words *words;
 };
 
 /* ---- reading a job ---- */
@@ -195,6 +198,7 @@ add_passages(struct ps_call *call, struct batch *b, const struct passages *p)
 		array_add(&b->columns[BODIES], passage.text, passage.length);
 		array_add_int4(&b->columns[STARTS], passage.offset);
 		array_add_int4(&b->columns[LENGTHS], passage.length);
+		words_terms(b->words, b->passages + i, &b->columns[TERMS]);
 		add_vector(call, b, p, i);
 	}
 	b->passages += p->n;
@@ -238,7 +242,24 @@ fill(struct ps_call *call, struct batch *b)
 	return !failed;
 }
 
-/* ---- running the statement ---- */
+/* The bodies of all passages, in the order in which fill() comes to them. */
+static void
+add_words(struct ps_call *call, struct batch *b)
+{
+	words_begin(b->words);
+	for (uint32_t i = 0; i < b->n; i++) {
+		const struct item *item = &b->items[i];
+		const char *language = ps_get_string(call, item->job->in, "language", NULL);
+
+		for (uint32_t k = 0; k < item->passages.n && !item->replaced; k++) {
+			struct passage passage = passages_get(&item->passages, k);
+
+			words_add(b->words, language, passage.text, passage.length);
+		}
+	}
+}
+
+/* ---- running the statements ---- */
 
 static PGresult *
 put(PGconn *db, struct batch *b)
@@ -306,6 +327,19 @@ done(struct ps_call *call, struct ps_job *job)
 }
 
 static void
+finish(struct ps_call *call, struct batch *b, PGconn *db, const PGresult *result)
+{
+	if (PQresultStatus(result) != PGRES_TUPLES_OK) {
+		sql_failed(call, b, db, result);
+		return;
+	}
+	for (uint32_t i = 0; i < b->n; i++)
+		done(call, b->items[i].job);
+	ps_count(call, store_documents, b->documents);
+	ps_count(call, store_passages, b->passages);
+}
+
+static void
 store_batch(struct ps_call *call, struct batch *b)
 {
 	PGconn *db = ps_db(call);
@@ -315,15 +349,15 @@ store_batch(struct ps_call *call, struct batch *b)
 		all_retry(call, b, "NO_DATABASE", "the database is away");
 		return;
 	}
-	result = put(db, b);
-	if (PQresultStatus(result) == PGRES_TUPLES_OK) {
-		for (uint32_t i = 0; i < b->n; i++)
-			done(call, b->items[i].job);
-		ps_count(call, store_documents, b->documents);
-		ps_count(call, store_passages, b->passages);
-	} else {
-		sql_failed(call, b, db, result);
+	add_words(call, b);
+	result = words_ask(b->words, db);
+	if (!result && !fill(call, b)) {
+		all_retry(call, b, "NO_MEMORY", "the call does not fit into memory");
+		return;
 	}
+	if (!result)
+		result = put(db, b);
+	finish(call, b, db, result);
 	PQclear(result);
 }
 
@@ -332,17 +366,33 @@ store_process(void *instance, void *thread, struct ps_call *call)
 {
 	struct batch *b = read_call(call);
 
-	(void)instance, (void)thread;
+	(void)instance;
 	if (b->n == 0)
 		return 0;
-	if (fill(call, b))
-		store_batch(call, b);
-	else
-		all_retry(call, b, "NO_MEMORY", "the call does not fit into memory");
+	b->words = thread;
+	store_batch(call, b);
 	for (int c = 0; c < COLUMNS; c++)
 		array_done(&b->columns[c]);
 	return 0;
 }
 
+/* ---- life ---- */
+
+static int
+store_thread_init(void *instance, void **ret_thread)
+{
+	(void)instance;
+	*ret_thread = words_create();
+	return *ret_thread ? 0 : 1;
+}
+
+static void
+store_thread_fini(void *instance, void *thread)
+{
+	(void)instance;
+	words_destroy(thread);
+}
+
 PS_STAGE(store, "1.0.0", "Keeps documents and their passages in PostgreSQL, searchable",
-         PS_TRANSACTIONAL, PS_MAX_CALL(64), PS_WITH_COUNTERS(store))
+         PS_TRANSACTIONAL, PS_MAX_CALL(64), PS_THREAD_INIT(store_thread_init),
+         PS_THREAD_FINI(store_thread_fini), PS_WITH_COUNTERS(store))

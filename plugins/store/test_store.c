@@ -728,6 +728,9 @@ the_migrations_can_be_taken_back(void **state)
 	struct fault fault = { 0 };
 
 	(void)state;
+	assert_int_equal(db_schema_down(db, &migrations, 2, NULL, NULL, &fault), OK);
+	assert_int_equal(cluster_int(db, "select sum(pronargs) from pg_proc where proname = 'put'"),
+	                 19);
 	assert_int_equal(db_schema_down(db, &migrations, 1, NULL, NULL, &fault), OK);
 	assert_int_equal(cluster_int(db, "select sum(pronargs) from pg_proc where proname = 'put'"),
 	                 17);
@@ -735,6 +738,134 @@ the_migrations_can_be_taken_back(void **state)
 	assert_int_equal(cluster_int(db, "select count(*) from pg_namespace where nspname ="
 	                                 " 'documents'"),
 	                 0);
+}
+
+/* ---- the words of a passage, put together here, are those of the server ---- */
+
+static int64_t
+passages_with_other_words(void)
+{
+	return cluster_int(
+	    db, "select count(*) from documents.passage p join documents.document d on"
+	        " d.id = p.document, documents.config(d.language) c where p.terms <>"
+	        " setweight(to_tsvector(c, p.heading), 'B') ||"
+	        " setweight(to_tsvector(c, coalesce(d.title, '')), 'C') || to_tsvector(c, p.body)");
+}
+
+static struct stage_job *
+text_in(int64_t id, const char *language, const char *text)
+{
+	char *attributes = language ? mem_printf("{\"path\":\"%d\",\"language\":\"%s\"}", (int)id,
+	                                         language)
+	                            : mem_printf("{\"path\":\"%d\"}", (int)id);
+	struct stage_job *job = bench_job(&bench, id, attributes, NULL);
+
+	free(attributes);
+	set_passages(job, "A heading", text, 0);
+	return job;
+}
+
+/* What PostgreSQL's parser knows more of than letters, with blanks between or without. */
+static void
+noise(uint64_t *x, struct buf *text)
+{
+	static const char *const pieces[] = {
+		"the",     "Houses",  "and",       "running",  "it's",  "e.g.",    "U.S.",
+		"a-b-c",   "foo/bar", "/usr/lib",  "~/.x",     "./run", "../y.c",  "$HOME",
+		"x@y.org", "http://", "a.b/c?d=e", "www.x.de", "-5",    "+1.5e-3", "1,000",
+		"v1.2.3",  "10:30",   "<b>",       "</b>",     "<a",    "href='x", "y'>",
+		"<",       ">",       "<=",        "<!--",     "-->",   "<?x",     "?>",
+		"&amp;",   "&#39;",   "&",         "\"q\"",    "'",     "(see",    "word).",
+		"--",      "-",       "_",         "_a_",      "**",    "...",     "§",
+		"Häuser",  "läuft",   "…",         "“so”",     "中文",  "мир",     "\u00a0",
+		"1st",     "0x1f",    "a=b;",      "x:y",      "::",    "#tag",    "@you",
+	};
+	static const char *const blanks[] = { " ", "\n", "\t", "  ", "\r\n", "\f", "", "" };
+	unsigned n = 1 + (unsigned)((*x = splitmix64(*x)) % 40);
+
+	for (unsigned i = 0; i < n; i++) {
+		*x = splitmix64(*x);
+		buf_adds(text, pieces[*x % countof(pieces)]);
+		buf_adds(text, blanks[(*x >> 32) % countof(blanks)]);
+	}
+}
+
+static void
+words_are_those_that_the_server_finds_in_the_whole_text(void **state)
+{
+	static const char *const languages[] = { "en", "de", "fr", "ru", "tlh", NULL };
+	uint64_t x = 1;
+
+	(void)state;
+	for (int64_t call = 0; call < 40; call++) {
+		struct stage_job *jobs[50];
+
+		arena_reset(bench.arena);
+		for (unsigned i = 0; i < 50; i++) {
+			struct buf text = { 0 };
+
+			noise(&x, &text);
+			jobs[i] = text_in(1 + call * 50 + i, languages[i % countof(languages)],
+			                  text.data);
+			buf_done(&text);
+		}
+		bench_run(&bench, jobs, 50);
+		expect(jobs[0], PS_DONE, NULL);
+	}
+	assert_int_equal(cluster_int(db, "select count(*) from documents.passage"), 2000);
+	assert_int_equal(passages_with_other_words(), 0);
+}
+
+static void
+words_without_end_are_counted_as_the_server_counts(void **state)
+{
+	static const char *const words[] = { "again ", "x%d ", "y%d again ", "the ", "a,b,c,%d " };
+
+	(void)state;
+	for (int64_t i = 0; i < (int64_t)countof(words); i++) {
+		struct buf text = { 0 };
+
+		for (int k = 0; k < 9000; k++)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+			buf_printf(&text, words[i], k);
+#pragma GCC diagnostic pop
+		run_one(text_in(1 + i, "en", text.data));
+		buf_done(&text);
+	}
+	assert_int_equal(cluster_int(db, "select count(*) from documents.passage"), countof(words));
+	assert_int_equal(passages_with_other_words(), 0);
+}
+
+static void
+a_thesaurus_sees_the_words_together(void **state)
+{
+	(void)state;
+	cluster_exec(db, "create text search dictionary astronomy (template = thesaurus,"
+	                 " dictfile = thesaurus_sample, dictionary = english_stem)");
+	cluster_exec(db, "alter text search configuration english alter mapping for asciiword"
+	                 " with astronomy, english_stem");
+	run_one(text_in(1, "en", "many supernovae stars of old"));
+	run_one(text_in(2, "de", "many supernovae stars of old"));
+	assert_int_equal(passages_with_other_words(), 0);
+	assert_int_equal(cluster_int(db, "select count(*) from documents.passage"
+	                                 " where terms @@ 'sn'"),
+	                 1);
+}
+
+static void
+words_that_could_not_be_asked_for_are_asked_for_again(void **state)
+{
+	struct stage_job *job = text_in(1, "en", "houses stand");
+
+	(void)state;
+	cluster_exec(db, "alter function documents.lexemes rename to gone");
+	run_one(job);
+	expect(job, PS_RETRY, "SQL_42883");
+	cluster_exec(db, "alter function documents.gone rename to lexemes");
+	run_one(text_in(1, "en", "houses stand"));
+	assert_string_equal(cluster_text(db, "select terms from documents.passage"),
+	                    "'head':2B 'hous':3 'stand':4");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -770,6 +901,10 @@ main(void)
 		TEST(vectors_find_what_the_words_do_not),
 		TEST(a_text_that_went_through_chunk_and_embed_is_found_by_words_and_likeness),
 		TEST(a_search_over_20000_passages_stays_within_its_candidates),
+		TEST(words_are_those_that_the_server_finds_in_the_whole_text),
+		TEST(words_without_end_are_counted_as_the_server_counts),
+		TEST(a_thesaurus_sees_the_words_together),
+		TEST(words_that_could_not_be_asked_for_are_asked_for_again),
 		TEST(the_migrations_can_be_taken_back),
 	};
 
