@@ -30,6 +30,25 @@ update penstock.bucket set at = clock_timestamp() - interval '1 hour';
 select test.is('a pause gives a burst, not more', 3, (select n from test.claim(10, 3, 2)));
 select test.is('what was not taken is left', 'true', (select (tokens between 2 and 2.9)::text from penstock.bucket));
 update penstock.bucket set at = clock_timestamp() + interval '1 hour', tokens = 1;
-select test.is('a clock that went back gives nothing', 'true', (select (penstock.allowed(l, 10) = 1)::text from penstock.lane l where id = 2));
+select test.is('a clock that went back gives nothing', 'true', (select ((penstock.allowed(l, 10)).most = 1)::text from penstock.lane l where id = 2));
 select test.is('a lane without a limit has no bucket', 1, (select count(*) from penstock.bucket));
+select test.clean();
+
+-- far from its limits each claim has a part of the tokens; one that has the lane alone has all, and leaves them even
+select (penstock.register_pipeline('wide', '{a}', '{3}', '{1000000}', '{8000}', '{16000}'))[1] as wide \gset
+select test.put('wide', 30000);
+select test.is('from one part', 1500, (select n from test.claim(20, 1500, :wide)));
+select test.is('that had two thousand', 1, (select count(*) from penstock.bucket where lane = :wide and tokens between 500 and 1000));
+select test.is('again, from all of them', 1500, (select n from test.claim(21, 1500, :wide)));
+select test.is('which are even', '8 true', (select concat_ws(' ', count(*), (max(tokens) - min(tokens) < 0.001)::text) from penstock.bucket where lane = :wide));
+update penstock.bucket set tokens = 0, at = clock_timestamp() + interval '1 hour' where lane = :wide;
+select test.is('there is none', 0, (select count(*) from test.claim(22, 4000, :wide)));
+update penstock.bucket set tokens = 0, at = clock_timestamp() - interval '1 hour' where lane = :wide;
+select test.is('a pause gives a burst, not more', '16000', (select penstock.fill_bucket(l, null)::text from penstock.lane l where l.id = :wide));
+select test.is('a part of it to one', 2000, (select n from test.claim(23, 4000, :wide)));
+select penstock.register_pipeline('wide', '{a}', '{3}', '{1000000}', '{8}', '{16}');
+update penstock.bucket set tokens = 0, at = clock_timestamp() where lane = :wide;
+select test.is('narrow: one part has all', 0, (select count(*) from test.claim(24, 4000, :wide)));
+update penstock.bucket set at = clock_timestamp() - interval '1 hour' where lane = :wide;
+select test.is('', 16, (select n from test.claim(25, 4000, :wide)));
 select test.clean();

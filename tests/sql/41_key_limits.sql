@@ -152,3 +152,34 @@ select penstock.enqueue_many('r', array_fill('{"of": "x"}'::json, array[5]));
 select test.is('one', 1, (select n from test.claim(30, 10, (select id from penstock.lane where rate is not null), host => 2)));
 select test.is('one token', 'true', (select (tokens between 8.9 and 9.5)::text from penstock.bucket));
 select test.clean();
+
+-- far from the limit claims count, and compare no keys; near it the keys of those that run are read from their messages
+select penstock.register_pipeline('far', '{a}', '{3}', p_limit_key => '{of}', p_max_per_key => '{64}');
+select id as far from penstock.lane where max_per_key = 64 \gset
+select penstock.enqueue_many('far', array_fill('{"of": "x"}'::json, array[100]));
+select test.is('nine times four', 36, (select sum(c.n) from generate_series(40, 48) t, lateral test.claim(t, 4, :far, host => 2) c));
+select test.is('without their keys', '4 0', (select concat_ws(' ', max(key_most), count(job_keys)) from penstock.lease where lane = :far));
+select test.is('who can be counted nevertheless', 36, (select n from penstock.running_keys(:far) where key = 'x'));
+select test.clean();
+select test.is('the others', 28, (select n from test.claim(49, 100, :far, host => 2)));
+select test.is('wait', 'x 36', (select string_agg(key || ' ' || n, ', ') from (select key, sum(n) as n from penstock.parked where lane = :far group by key) s));
+select test.is('so many run', 64, (select n from penstock.running_keys(:far) where key = 'x'));
+select test.clean();
+select test.settle(40, 2, int8multirange(int8range(lower(test.held(40)), lower(test.held(40)) + 3)), :far);
+select test.is('three ended: three are ready', 33, (select sum(n) from penstock.parked where lane = :far));
+select test.is('and run', 3, (select n from test.claim(50, 100, :far, host => 2)));
+select penstock.void_lease(test.token(41));
+select test.is('a voided lease makes room for itself', 4, (select n from test.claim(51, 100, :far, host => 2)));
+select test.settle(t, 2, test.held(t), :far) from generate_series(40, 51) t where t <> 41;
+select test.is('all can run then', 33, (select sum(c.n) from generate_series(52, 60) t, lateral test.claim(t, 4, :far, host => 2) c));
+select test.settle(t, 2, test.held(t), :far) from generate_series(52, 60) t;
+select test.is('none is left', 0, (select ready + waiting + running from penstock.lanes where lane = :far));
+select penstock.enqueue_many('far', array(select json_build_object('of', n % 4) from generate_series(1, 12) n));
+select penstock.enqueue_many('far', array['{"of": "a\u0000b"}', '{"of": "x"}']::json[]);
+select penstock.enqueue_many('far', array_fill('{}'::json, array[6]));
+select test.is('more than four, of several keys', 12, (select n from test.claim(61, 12, :far, host => 2)));
+select test.is('three of each', 3, (select key_most from penstock.lease where token = test.token(61)));
+select test.is('what cannot be read is compared one by one', 8, (select n from test.claim(62, 12, :far, host => 2)));
+select test.is('and counts for nothing', '1 1', (select concat_ws(' ', key_most, cardinality(job_keys)) from penstock.lease where token = test.token(62)));
+select test.settle(t, 2, test.held(t), :far) from generate_series(61, 62) t;
+select test.clean();

@@ -102,7 +102,7 @@ mutant 46_order 's/where o.pipeline = p_pipeline and o.key = p_key and o.id = v_
 mutant 47_key_limits 's/k.o > p_lane.max_per_key/k.o > p_lane.max_per_key + 1/' 'a key that runs one more' || status=1
 mutant 47_key_limits 's/v_stay := v_lease.jobs - v_parked;/v_stay := v_lease.jobs;/' 'a job that is parked and runs' || status=1
 mutant 47_key_limits 's/update penstock.parked p set jobs = p.jobs - v_jobs, n = p.n - v_n/update penstock.parked p set n = p.n/' 'a parked job that is ready and stays' || status=1
-mutant 47_key_limits 's/where l.lane = p_lane and l.job_keys is not null/where false/' 'a claim that does not see what runs' || status=1
+mutant 47_key_limits 's/where l.lane = p_lane and (l.job_keys is not null or l.key_most > 0)/where false/' 'a claim that does not see what runs' || status=1
 mutant 65_life 's/perform penstock.end_jobs(v_parked.lane/perform penstock.cardinality(v_parked.jobs); -- (/' 'a parked job that is cancelled into nowhere' || status=1
 mutant 45_children 's/set pending = w.pending - v_ended.n,/set pending = w.pending,/' 'a parent that does not count' || status=1
 mutant 45_children 's/	delete from penstock.waiting w where w.job = p_job.job;/	null;/' 'a parent that goes on and waits' || status=1

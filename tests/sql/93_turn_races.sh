@@ -83,6 +83,49 @@ is 'the third' '1' "$(ask b 'select n from test.claim(21, 2, 3)')"
 is 'no more' '' "$(ask a 'select n from test.claim(22, 2, 3)')"
 clean 'limits'
 
+# ---- far from its limit claims go on side by side, a sixteenth of it each; near it one has the lane alone
+run_sql -c "select penstock.register_pipeline('wide', '{only}', '{3}', '{64}')" -c "select test.put('wide', 4) from generate_series(1, 25)" > /dev/null
+wide=$(run_sql -c 'select id from penstock.lane where max_running = 64')
+runs() { run_sql -c "select coalesce(sum(n), 0) from penstock.lease where lane = $wide"; }
+ask a 'begin' > /dev/null
+is 'one takes four' '4' "$(ask a "select n from test.claim(60, 4, $wide, most => 1)")"
+is 'another beside it' '4' "$(ask b "select n from test.claim(61, 4, $wide, most => 1)")"
+ask a 'commit' > /dev/null
+ask a 'begin' > /dev/null
+is 'both' '4' "$(ask a "select n from test.claim(62, 4, $wide, most => 1)")"
+is 'one that wants more needs it alone' '' "$(ask b "select n from test.claim(63, 5, $wide, most => 2)")"
+ask a 'commit' > /dev/null
+is 'and gets it' '20' "$(ask b "select n from test.claim(63, 20, $wide, most => 5)")"
+is 'half of it' '32' "$(runs)"
+ask a 'begin' > /dev/null
+is 'still within it, whatever seven others take' '4' "$(ask a "select n from test.claim(64, 4, $wide, most => 1)")"
+is 'that is not certain any more' '' "$(ask b "select n from test.claim(65, 5, $wide, most => 2)")"
+ask a 'rollback' > /dev/null
+is 'up to it' '28' "$(run_sql -c "select n from test.claim(66, 28, $wide, most => 7)")"
+ask a 'begin' > /dev/null
+is 'the last four' '4' "$(ask a "select n from test.claim(67, 4, $wide, most => 1)")"
+is 'no other meanwhile' '' "$(ask b "select n from test.claim(68, 4, $wide, most => 1)")"
+ask a 'commit' > /dev/null
+is 'nor then' '' "$(ask b "select n from test.claim(68, 4, $wide, most => 1)")"
+is 'all that may' '64' "$(runs)"
+clean 'claims side by side'
+run_sql -c "select test.settle(t, 2, test.held(t), $wide) from unnest('{60,61,62,63,66,67}'::int[]) t" > /dev/null
+
+# ---- the same with keys: one that has taken too many of one cannot look at those in flight, and takes nothing
+run_sql -c "update penstock.lane set max_running = null, limit_key = 'of', max_per_key = 64 where id = $wide" \
+	-c "select penstock.cancel(array(select g from penstock.parcel p, unnest(p.jobs) r, generate_series(lower(r), upper(r) - 1) g where p.lane = $wide))" \
+	-c "select penstock.enqueue_many('wide', array(select json_build_object('of', n) from generate_series(1, 2) n)) from generate_series(1, 20)" > /dev/null
+ask a 'begin' > /dev/null
+is 'three of each of two' '6' "$(ask a "select n from test.claim(70, 6, $wide, most => 3)")"
+is 'and others beside it' '6' "$(ask b "select n from test.claim(71, 6, $wide, most => 3)")"
+is 'ten are five of one' '' "$(ask b "select n from test.claim(72, 10, $wide, most => 5)")"
+is 'they are where they were' '34' "$(run_sql -c "select sum(n) from penstock.parcel where lane = $wide")"
+ask a 'commit' > /dev/null
+is 'alone it compares them' '10' "$(ask b "select n from test.claim(72, 10, $wide, most => 5)")"
+is 'and keeps them' '5 10' "$(run_sql -c "select concat_ws(' ', key_most, cardinality(job_keys)) from penstock.lease where token = test.token(72)")"
+clean 'keys side by side'
+run_sql -c "select test.settle(t, 2, test.held(t), $wide) from unnest('{70,71,72}'::int[]) t" > /dev/null
+
 # ---- a key with a limit: the end of its last running job and a claim that parks, in both orders; none is forgotten
 run_sql -c "select penstock.register_pipeline('r', '{only}', '{3}', p_limit_key => '{of}', p_max_per_key => '{1}')" > /dev/null
 lane=$(run_sql -c "select l.id from penstock.lane l join penstock.pipeline p on p.id = l.pipeline where p.name = 'r'")

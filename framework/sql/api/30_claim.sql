@@ -23,19 +23,20 @@ set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
 	v_lane penstock.lane;
+	v_slot int;
 begin
 select l.* into v_lane from penstock.lane l where l.id = p_lane;
 if v_lane.paused_at is not null or v_lane.held_since is not null then
 	return;
 end if;
 if not p_inner and (v_lane.max_running is not null or v_lane.rate is not null or v_lane.max_per_key is not null) then
-	p_want := penstock.allowed(v_lane, p_want);
+	select a.most, a.slot into p_want, v_slot from penstock.allowed(v_lane, p_want) a;
 	if p_want < 1 then
 		return;
 	end if;
 end if;
 if not p_inner and v_lane.max_per_key is not null then
-	return query select k.* from penstock.claim_keyed(v_lane, p_token, p_host, p_want, p_want_bytes, p_lock, p_priority, p_from) k;
+	return query select k.* from penstock.claim_keyed(v_lane, v_slot, p_token, p_host, p_want, p_want_bytes, p_lock, p_priority, p_from) k;
 else
 return query
 with head as materialized (
@@ -95,32 +96,138 @@ select l.attempt, l.hop, l.input_hop, l.priority, l.hold, l.n, l.bytes,
 from lease l;
 end if;
 if not p_inner and v_lane.max_per_key is null and v_lane.rate is not null then
-	update penstock.bucket b set tokens = b.tokens - coalesce((select l.n from penstock.lease l where l.token = p_token), 0) where b.lane = p_lane;
+	perform penstock.take_tokens(v_lane, v_slot, coalesce((select l.n from penstock.lease l where l.token = p_token), 0));
 end if;
 end $$;
 
--- How many of p_want jobs a limited lane may begin now. Claims of one limited lane take turns: one that comes while another is in flight
--- gets none, and is sent again soon. Unlimited lanes never come here.
-create or replace function penstock.allowed(p_lane penstock.lane, p_want int) returns int
+-- Note on claims side by side: claims of a limited lane cannot see each other before they commit, and a commit waits for the disk.
+-- Far from the limit they go on nevertheless. Each holds the lane's lock with others and one of claim_slots() slots alone, until it commits,
+-- and takes at most q = limit / (2 * slots). It may, if what it sees running, and what it takes, and q for each other slot, are within the limit.
+-- That holds at every instant: of the leases that run then take the one whose look was the last. The others it saw, not smaller than they are
+-- now, or they were in flight, one in each other slot. Where that is not certain a claim has to have the lane's lock alone:
+-- then nothing is in flight, and what it sees is exact. Nobody waits for these locks: who cannot have one takes nothing, and is sent again soon.
+-- Unlimited lanes never come here.
+create or replace function penstock.claim_slots() returns int
+language sql immutable as 'select 8';
+
+-- What a claim beside others may take of a limit. A leaner one than c_lean is not worth it: alone it could take more.
+create or replace function penstock.beside(p_limit bigint) returns bigint
+language sql immutable as 'select p_limit / (2 * penstock.claim_slots())';
+
+-- How many of p_want jobs a limited lane may begin now. slot: null when the claim has the lane alone.
+create or replace function penstock.allowed(p_lane penstock.lane, p_want int, out most int, out slot int)
 language plpgsql set search_path = pg_catalog, pg_temp as $$
-declare
-	v_want bigint := p_want;
-	v_tokens float8;
 begin
-	if not pg_try_advisory_xact_lock(730607901, p_lane.id) then
-		return 0;
+	select b.most, b.slot into allowed.most, allowed.slot from penstock.allowed_beside(p_lane, p_want) b;
+	if slot is not null then
+		return;
 	end if;
+	most := 0;
+	if not pg_try_advisory_xact_lock(730607901, p_lane.id) then
+		return;
+	end if;
+	most := p_want;
 	if p_lane.max_running is not null then
-		v_want := least(v_want, p_lane.max_running - (select coalesce(sum(l.n), 0) from penstock.lease l where l.lane = p_lane.id));
+		most := least(most, p_lane.max_running - (select coalesce(sum(l.n), 0) from penstock.lease l where l.lane = p_lane.id));
 	end if;
 	if p_lane.rate is not null then
-		insert into penstock.bucket as b (lane, tokens, at) values (p_lane.id, p_lane.burst, clock_timestamp())
-		on conflict (lane) do update
-		set tokens = least(p_lane.burst, b.tokens + p_lane.rate * greatest(extract(epoch from excluded.at - b.at), 0)), at = excluded.at
-		returning b.tokens into v_tokens;
-		v_want := least(v_want, floor(v_tokens));
+		most := least(most, floor(penstock.fill_bucket(p_lane, null)));
 	end if;
-	return greatest(v_want, 0);
+	most := greatest(most, 0);
+end $$;
+
+-- The same beside other claims. slot null: it is not certain that this keeps the limits.
+create or replace function penstock.allowed_beside(p_lane penstock.lane, p_want int, out most int, out slot int)
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+	c_slots constant int := penstock.claim_slots();
+	c_lean constant int := 1000;
+	v_least bigint := least(p_want, c_lean);
+	v_beside bigint := penstock.beside(p_lane.max_running);
+	v_runs record;
+begin
+	most := least(p_want, v_beside);
+	if most < v_least or penstock.beside(p_lane.max_per_key) < 1 or not pg_try_advisory_xact_lock_shared(730607901, p_lane.id) then
+		return;
+	end if;
+	slot := penstock.take_slot(p_lane.id);
+	if slot is null then
+		return;
+	end if;
+	if p_lane.max_running is not null or p_lane.max_per_key is not null then
+		select coalesce(sum(l.n), 0) as n, coalesce(sum(coalesce(l.key_most, l.n)), 0) + coalesce(max(l.key_most), 1) as of_a_key
+		into v_runs from penstock.lease l where l.lane = p_lane.id;
+		if v_runs.n + most + (c_slots - 1) * v_beside > p_lane.max_running
+		   -- a guess that spares the claim: keys_fit() makes sure
+		   or v_runs.of_a_key + (c_slots - 1) * penstock.beside(p_lane.max_per_key) > p_lane.max_per_key
+		   or p_lane.max_per_key is not null and exists (select from penstock.parked p where p.lane = p_lane.id) then
+			slot := null;
+			return;
+		end if;
+	end if;
+	if p_lane.rate is not null then
+		if penstock.bucket_parts(p_lane) > 1 then
+			most := least(most, floor(penstock.fill_bucket(p_lane, slot)));
+		end if;
+		if penstock.bucket_parts(p_lane) = 1 or most < v_least then
+			slot := null;
+		end if;
+	end if;
+end $$;
+
+-- A slot of the lane that no claim in flight has; each session begins with its own.
+create or replace function penstock.take_slot(p_lane int) returns int
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+	c_slots constant int := penstock.claim_slots();
+	v_slot int := pg_backend_pid() % c_slots;
+begin
+	for i in 1 .. c_slots loop
+		if pg_try_advisory_xact_lock(730607902, p_lane * c_slots + v_slot) then
+			return v_slot;
+		end if;
+		v_slot := (v_slot + 1) % c_slots;
+	end loop;
+	return null;
+end $$;
+
+-- Where the burst is large each slot has a part of the tokens and of the rate, so that claims side by side do not meet in a row.
+create or replace function penstock.bucket_parts(p_lane penstock.lane) returns int
+language sql immutable as 'select case when p_lane.burst >= 1000 * penstock.claim_slots() then penstock.claim_slots() else 1 end';
+
+-- Adds the tokens that have come; answers how many there are, in one part or (null) in all.
+create or replace function penstock.fill_bucket(p_lane penstock.lane, p_slot int) returns float8
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+	v_parts constant int := penstock.bucket_parts(p_lane);
+	v_tokens float8;
+begin
+	with filled as (
+		insert into penstock.bucket as b (lane, slot, tokens, at)
+		select p_lane.id, s, p_lane.burst::float8 / v_parts, clock_timestamp()
+		from generate_series(coalesce(p_slot, 0), coalesce(p_slot, v_parts - 1)) s
+		on conflict (lane, slot) do update
+		set tokens = least(p_lane.burst::float8 / v_parts,
+		                   b.tokens + p_lane.rate / v_parts * greatest(extract(epoch from excluded.at - b.at), 0)), at = excluded.at
+		returning b.tokens
+	)
+	select sum(f.tokens) into v_tokens from filled f;
+	return v_tokens;
+end $$;
+
+-- Takes p_n tokens from where allowed() saw them. Who has all parts leaves them even.
+create or replace function penstock.take_tokens(p_lane penstock.lane, p_slot int, p_n int) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+	v_parts constant int := penstock.bucket_parts(p_lane);
+begin
+	if p_slot is not null or v_parts = 1 then
+		update penstock.bucket b set tokens = b.tokens - p_n where b.lane = p_lane.id and b.slot = coalesce(p_slot, 0);
+	else
+		update penstock.bucket b
+		set tokens = ((select sum(x.tokens) from penstock.bucket x where x.lane = p_lane.id and x.slot < v_parts) - p_n) / v_parts
+		where b.lane = p_lane.id and b.slot < v_parts;
+	end if;
 end $$;
 
 -- Where the ready jobs of each lane begin: the priorities that are there and the first parcel of each, by steps through the

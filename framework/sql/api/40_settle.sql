@@ -122,7 +122,7 @@ begin
 			(select range_agg(r) from unnest(p_kind, p_jobs) as u(kind, jobs), unnest(u.jobs) r where u.kind in (2, 3)),
 			(select range_agg(r) from unnest(p_kind, p_jobs) as u(kind, jobs), unnest(u.jobs) r where u.kind in (4, 5)));
 	end if;
-	if v_lease.job_keys is not null then
+	if v_lease.job_keys is not null or v_lease.key_most > 0 then
 		perform penstock.keys_left(v_lease, v_all);
 	end if;
 	return v_left;

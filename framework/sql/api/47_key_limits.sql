@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: BSD-2-Clause
 -- Limits for each key: of a stage's jobs with one value of an attribute at most so many run at once, over all hosts.
 --
--- Who runs is in the leases, with its key; nothing is counted, so no row is hot and nothing is left behind by a lease that ends in
--- whatever way. A claim parks what it took of keys that are full; the end of a job unparks the next of its key. A claim holds the
+-- Who runs is in the leases, with the key or at least with how many have the same; nothing is counted, so no row is hot and nothing is
+-- left behind by a lease that ends in whatever way. Far from the limit a claim compares those numbers alone (the note on claims side by
+-- side). Else it parks what it took of keys that are full; the end of a job unparks the next of its key. A claim that parks holds the
 -- lane's lock alone from before it looks who runs until it commits, an end holds it with others from before it looks what
 -- is parked: so either the claim sees that the job has left, or the end sees what the claim parked. What neither can see (a ready job
 -- of the key is cancelled, the limit is raised) is found by free_keys(), once a second.
@@ -56,6 +57,26 @@ begin
 	end if;
 end $$;
 
+-- How many of these jobs have the same key, at most. All of them, where that cannot be read in one breath.
+create or replace function penstock.key_most(p_jobs int8multirange, p_input_hop smallint, p_name text) returns bigint
+language plpgsql stable set search_path = pg_catalog, pg_temp set jit = off as $$
+begin
+	return coalesce((
+		select max(k.n)
+		from (select count(k.key) as n
+		      from (select case when o.job is null then j.attributes else o.attributes end ->> p_name as key
+		            from unnest(p_jobs) r
+		            cross join lateral (select j.id, j.attributes from penstock.job j where j.id >= lower(r) and j.id < upper(r)
+		                                order by j.id limit upper(r) - lower(r)) j
+		            left join lateral (select o.job, o.attributes from penstock.output o where o.job = j.id and o.hop = p_input_hop and p_input_hop > 0
+		                               limit 1) o on true
+		            offset 0) k
+		      group by k.key) k), 0);
+exception
+	when data_exception then
+		return penstock.cardinality(p_jobs);
+end $$;
+
 -- How many run of each key of a lane, but for one lease.
 create or replace function penstock.running_keys(p_lane int, p_but uuid default null) returns table (key text, n bigint)
 language plpgsql stable set search_path = pg_catalog, pg_temp set jit = off as $$
@@ -63,33 +84,74 @@ language plpgsql stable set search_path = pg_catalog, pg_temp set jit = off as $
 begin
 return query
 select u.key, count(*)
-from (select l.jobs, l.key_jobs, l.job_keys, cardinality(l.key_jobs) = l.n as whole -- once a lease: the array is large
-      from penstock.lease l where l.lane = p_lane and l.job_keys is not null and l.token is distinct from p_but offset 0) l
+from (select l.jobs, cardinality(coalesce(l.key_jobs, k.jobs)) = l.n as whole, -- once a lease: the array is large
+             coalesce(l.key_jobs, k.jobs) as key_jobs, coalesce(l.job_keys, k.keys) as job_keys
+      from penstock.lease l
+      left join penstock.lane x on x.id = l.lane
+      left join lateral penstock.keys_of(l.jobs, l.input_hop, x.limit_key) k on l.job_keys is null
+      where l.lane = p_lane and (l.job_keys is not null or l.key_most > 0) and l.token is distinct from p_but offset 0) l
 cross join lateral unnest(l.key_jobs, l.job_keys) as u(job, key)
 where l.whole or l.jobs @> u.job
 group by u.key;
 end $$;
 
--- A claim of a lane with such a limit. Where all that was taken is parked it goes on further behind, for a while.
-create or replace function penstock.claim_keyed(p_lane penstock.lane, p_token uuid, p_host bigint, p_want int, p_want_bytes bigint,
+-- Is a new lease within the limit of every key for certain, whatever claims are in flight? Then it has its number.
+create or replace function penstock.keys_fit(p_token uuid, p_lane penstock.lane) returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+	v_beside constant bigint := penstock.beside(p_lane.max_per_key);
+	v_room bigint;
+	v_lease penstock.lease;
+	v_most bigint;
+begin
+	select l.* into strict v_lease from penstock.lease l where l.token = p_token;
+	v_room := p_lane.max_per_key - (penstock.claim_slots() - 1) * v_beside
+	          - (select coalesce(sum(coalesce(l.key_most, l.n)), 0) from penstock.lease l where l.lane = p_lane.id and l.token <> p_token);
+	v_room := least(v_room, v_beside);
+	v_most := v_lease.n;
+	if v_most > v_room then
+		v_most := penstock.key_most(v_lease.jobs, v_lease.input_hop, p_lane.limit_key);
+	end if;
+	if v_most > v_room then
+		return false;
+	end if;
+	update penstock.lease l set key_most = v_most, key_limit = p_lane.max_per_key where l.token = p_token;
+	return true;
+end $$;
+
+-- A claim of a lane with such a limit. Where all that was taken is parked it goes on further behind, for a while. p_slot: beside others; when
+-- it then turns out that keys have to be compared, it needs the lane alone, or has taken nothing.
+create or replace function penstock.claim_keyed(p_lane penstock.lane, p_slot int, p_token uuid, p_host bigint, p_want int, p_want_bytes bigint,
                                                 p_lock int, p_priority smallint[], p_from bigint[])
 returns table (attempt smallint, hop smallint, input_hop smallint, priority smallint, hold smallint, n int, bytes bigint,
                last bigint, parcels int)
 language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
 declare
 	c_rounds constant int := 10;
 	c_look constant int := 4000; -- jobs that are looked at in a round, once the first showed that keys are full
 	v_taken record;
 	v_lease penstock.lease;
 	v_want int := p_want;
+	v_alone boolean := p_slot is null;
 begin
 	for v_round in 1 .. c_rounds loop
 		select t.* into v_taken from penstock.claim_take(p_token, p_host, p_lane.id, v_want, p_want_bytes, p_lock, p_priority, p_from, true) t;
 		exit when not found;
-		v_lease := penstock.park(p_token, p_lane, p_want);
+		if not v_alone and not penstock.keys_fit(p_token, p_lane) then
+			v_alone := pg_try_advisory_xact_lock(730607901, p_lane.id);
+			if not v_alone then
+				raise exception 'claim: keys have to be compared, and others are in flight' using errcode = 'PS009';
+			end if;
+		end if;
+		if v_alone then
+			v_lease := penstock.park(p_token, p_lane, p_want);
+		else
+			select l.* into strict v_lease from penstock.lease l where l.token = p_token;
+		end if;
 		if v_lease.n is not null then
 			if p_lane.rate is not null then
-				update penstock.bucket b set tokens = b.tokens - v_lease.n where b.lane = p_lane.id;
+				perform penstock.take_tokens(p_lane, p_slot, v_lease.n);
 			end if;
 			return query select v_lease.attempt, v_lease.hop, v_lease.input_hop, v_lease.priority, v_lease.hold, v_lease.n, v_lease.bytes,
 			                    v_taken.last, v_taken.parcels;
@@ -98,6 +160,9 @@ begin
 		v_want := greatest(p_want, c_look);
 		p_lock := greatest(p_lock, c_look / 10);
 	end loop;
+exception
+	when sqlstate 'PS009' then -- what it had taken is where it was
+		null;
 end $$;
 
 -- Leaves of a new lease at most p_want jobs, none beyond the limit of its key: those are parked, and what is left over is ready again.
@@ -108,6 +173,7 @@ declare
 	v_lease penstock.lease;
 	v_key record;
 	v_full text[];
+	v_most bigint;
 	v_parked int8multirange;
 	v_over int8multirange := '{}';
 	v_stay int8multirange;
@@ -115,14 +181,14 @@ begin
 	select l.* into strict v_lease from penstock.lease l where l.token = p_token;
 	v_key := penstock.keys_of(v_lease.jobs, v_lease.input_hop, p_lane.limit_key);
 	if v_key.keys is null and v_lease.n <= p_want then
+		update penstock.lease l set key_most = 0, key_limit = p_lane.max_per_key where l.token = p_token;
 		return v_lease;
 	end if;
-	select array_agg(k.key) into v_full
+	select array_agg(k.key) filter (where k.n + coalesce(r.n, 0) > p_lane.max_per_key), least(max(k.n), p_lane.max_per_key) into v_full, v_most
 	from (select u.key, count(*) as n from unnest(v_key.keys) as u(key) group by u.key) k
-	left join penstock.running_keys(p_lane.id, p_token) r on r.key = k.key
-	where k.n + coalesce(r.n, 0) > p_lane.max_per_key;
+	left join penstock.running_keys(p_lane.id, p_token) r on r.key = k.key;
 	if v_full is null and v_lease.n <= p_want then -- mostly
-		update penstock.lease l set key_limit = p_lane.max_per_key, key_jobs = v_key.jobs, job_keys = v_key.keys where l.token = p_token;
+		update penstock.lease l set key_most = v_most, key_limit = p_lane.max_per_key, key_jobs = v_key.jobs, job_keys = v_key.keys where l.token = p_token;
 		return v_lease;
 	end if;
 	with ranked as (
@@ -151,7 +217,8 @@ begin
 		return null;
 	end if;
 	update penstock.lease l
-	set jobs = v_stay, n = penstock.cardinality(v_stay), bytes = l.bytes * penstock.cardinality(v_stay) / l.n, key_limit = p_lane.max_per_key,
+	set jobs = v_stay, n = penstock.cardinality(v_stay), bytes = l.bytes * penstock.cardinality(v_stay) / l.n, key_most = v_most,
+	    key_limit = p_lane.max_per_key,
 	    (key_jobs, job_keys) = (select array_agg(u.job), array_agg(u.key) from unnest(v_key.jobs, v_key.keys) as u(job, key) where v_stay @> u.job)
 	where l.token = p_token returning l.* into v_lease;
 	return v_lease;
@@ -198,6 +265,10 @@ begin
 	perform pg_advisory_xact_lock_shared(730607901, p_lease.lane);
 	if not exists (select from penstock.parked p where p.lane = p_lease.lane) then
 		return;
+	end if;
+	if p_lease.job_keys is null then -- the claim had no need of them
+		select k.jobs, k.keys into p_lease.key_jobs, p_lease.job_keys
+		from penstock.keys_of(p_jobs, p_lease.input_hop, (select l.limit_key from penstock.lane l where l.id = p_lease.lane)) k;
 	end if;
 	for v_key in
 		select k.key, k.n

@@ -44,7 +44,7 @@ begin
 	end if;
 	if p_lease.n = 1 and p_lease.hold = 2 and p_lease.attempt >= v_most then
 		perform penstock.jobs_ended('{}', p_lease.jobs);
-		if p_lease.job_keys is not null then
+		if p_lease.job_keys is not null or p_lease.key_most > 0 then
 			perform penstock.keys_left(p_lease, p_lease.jobs);
 		end if;
 	end if;
@@ -74,7 +74,7 @@ begin
 		insert into penstock.dead (lane, priority, attempt, hop, input_hop, n, bytes, jobs)
 		values (v_lease.lane, v_lease.priority, v_lease.attempt, v_lease.hop, v_lease.input_hop, 1, v_bytes, v_guilty);
 		perform penstock.jobs_ended('{}', v_guilty);
-		if v_lease.job_keys is not null then
+		if v_lease.job_keys is not null or v_lease.key_most > 0 then
 			perform penstock.keys_left(v_lease, v_guilty);
 		end if;
 	else

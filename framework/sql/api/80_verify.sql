@@ -72,7 +72,9 @@ begin
 		  and not exists (select from penstock.lease q where q.jobs @> t.job) and not exists (select from penstock.waiting w where w.job = t.job)
 		  and not exists (select from penstock.parked q where q.jobs @> t.job);
 	return query select 'no key runs more jobs at once than its stage lets it', count(*), coalesce('lane ' || min(k.lane), '')
-		from (select l.lane, u.key from penstock.lease l cross join lateral unnest(l.key_jobs, l.job_keys) as u(job, key)
+		from (select l.lane, u.key from penstock.lease l join penstock.lane x on x.id = l.lane
+		      left join lateral penstock.keys_of(l.jobs, l.input_hop, x.limit_key) m on l.job_keys is null and l.key_most > 0
+		      cross join lateral unnest(coalesce(l.key_jobs, m.jobs), coalesce(l.job_keys, m.keys)) as u(job, key)
 		      where l.jobs @> u.job group by l.lane, u.key having count(*) > max(l.key_limit)) k;
 	return query select 'every dead letter has a reason', count(*) filter (where not exists (select from penstock.failure f where f.job = g.id)),
 		format('%s dead letters', count(*))
