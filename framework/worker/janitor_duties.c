@@ -21,7 +21,7 @@
 #define RETIRE_EVERY (30 * SEC)
 #define RETENTION_PARTS 8 /* blocks are closed at this part of the retention's age */
 #define KEYS_LIMIT 10000
-#define TURNS_LIMIT 1000
+#define TURNS_LIMIT 4000
 #define KEYS_MOST 1000
 #define KEYS_SHARE 20          /* looks at keys take at most one part in so many of the time */
 #define ORDER_BUSY (20 * MSEC) /* while there are keys without a turn */
@@ -202,7 +202,10 @@ give_turns(struct janitor *j, struct fault *fault)
 
 	if (jobs > 0)
 		j->order_ns = 0;
-	j->at[DUTY_ORDER] = clock_mono() + (jobs > 0 ? ORDER_BUSY : order_pause(j));
+	if (jobs >= TURNS_LIMIT) /* there are more */
+		j->at[DUTY_ORDER] = 0;
+	else
+		j->at[DUTY_ORDER] = clock_mono() + (jobs > 0 ? ORDER_BUSY : order_pause(j));
 	if (st == OK && jobs > 0)
 		pool_wake(j->pool, j->pool->n_workers);
 	return st;

@@ -32,10 +32,16 @@ update penstock.deferred set run_at = now();
 select penstock.wake(10);
 select test.is('it dies', :b, ends(4, 5));
 select test.is('then the third goes on', 'dead ready', states(:b, :c));
-select test.is('a replay takes no turn', 1, penstock.replay(array[:b]));
+select test.is('a replay', 1, penstock.replay(array[:b]));
+select test.is('waits for the one that goes on', 'waiting ready', states(:b, :c));
+select test.is('also when a host looks', 0, penstock.give_turns(10));
+select put('k') as e \gset
 select test.clean();
-select ends(5, 2), ends(6, 2);
-select test.is('all over', 'completed completed', states(:b, :c));
+select ends(5, 2);
+select test.is('then it goes, and the younger ones wait', 'ready completed waiting', states(:b, :c, :e));
+select test.is('and runs', :b, ends(7, 2));
+select test.is('then they', :e, ends(8, 2));
+select test.is('all over', 'completed completed completed', states(:b, :c, :e));
 select test.is('no turn is left', 0, (select count(*) from penstock.turn));
 select test.clean();
 
@@ -46,7 +52,7 @@ select test.is('the one in the middle', 1, (select cancelled from penstock.cance
 select test.is('the first goes on', 'ready cancelled waiting', states(:a, :b, :c));
 select test.is('the first', 1, (select cancelled from penstock.cancel(array[:a])));
 select test.is('passes its turn on', 'cancelled cancelled ready', states(:a, :b, :c));
-select ends(7, 2);
+select ends(9, 2);
 select test.is('rolled back, no turn is taken', 0, (select count(*) from penstock.turn));
 select test.clean();
 
@@ -61,6 +67,30 @@ select count(*) from test.claim(10, 1, 2);
 select test.settle(10, 2, test.held(10), 2);
 select test.is('then the next', 'completed ready', states(:a, :b));
 select ends(11, 2);
+
+-- a dead letter of a later stage comes back there; one that nobody is before of is ready when a host looked; a purged one is forgotten
+select put('k') as a, put('k') as b, penstock.enqueue('p') as c \gset
+select penstock.give_turns(10);
+select count(*) from test.claim(12, 2);
+select test.settle(12, 0, test.held(12), 2, hop => 1);
+select count(*) from test.claim(13, 2, 2);
+select test.is('both run in the second stage', 2, (select n from penstock.lease));
+insert into penstock.failure (job, lane, attempt, code, message, release) values (:a, 2, 1, 'X', '', ''), (:c, 2, 1, 'X', '', '');
+select test.settle(13, 5, test.held(13), 2, hop => 1, attempt => 1);
+select test.is('dead, and its successor ends', :b, ends(14, 2));
+select test.clean();
+select test.is('both are replayed', 2, penstock.replay(array[:a, :c]));
+select test.is('the one with a key waits for a host', 'waiting ready', states(:a, :c));
+select test.clean();
+select test.is('which gives it its turn', 1, penstock.give_turns(10));
+select test.is('in the second stage', '2 1 2', (select string_agg(concat_ws(' ', lane, hop, n), ', ') from (select lane, hop, sum(n) as n from penstock.parcel group by lane, hop) s));
+select count(*) from test.claim(15, 1, 2) a, test.claim(16, 1, 2) b;
+insert into penstock.failure (job, lane, attempt, code, message, release) values (:a, 2, 1, 'X', '', '');
+select test.settle(t, 5, test.held(t), 2, hop => 1, attempt => 1) from unnest('{15,16}'::int[]) t;
+select test.is('its key is kept', 1, (select count(*) from penstock.missed where job = :a and key = 'k'));
+select test.is('given up', 2, penstock.purge(array[:a, :c]));
+select test.is('with its key', 0, (select count(*) from penstock.missed));
+select test.clean();
 
 -- many: with keys and without
 select penstock.enqueue_many('p', array_fill('{}'::json, array[6]), ordering_keys => array['x', 'y', null, 'x', 'y', null]) as ids \gset

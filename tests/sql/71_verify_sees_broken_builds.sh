@@ -97,8 +97,8 @@ mutant 40_settle 's/set jobs = l.jobs - v_all/set jobs = l.jobs/' 'a part that s
 mutant 40_settle 's/where u.kind = 1 and/where u.kind = 9 and/' 'a retry that goes nowhere' || status=1
 mutant 40_settle 's/where u.kind in (2, 3, 4);/where u.kind in (2, 4);/' 'a discard that goes nowhere' || status=1
 mutant 40_settle 's/if 0 = any (p_kind) then/if true then/; s/where u.kind = 0 and/where u.kind in (0, 2) and/' 'a completed job that is ready again' || status=1
-mutant 46_order 's/perform penstock.turns_ended(/perform penstock.cardinality(/' 'an end that keeps its turn' || status=1
-mutant 46_order 's/where o.pipeline = p_pipeline and o.key = p_key and o.id = v_next.id;/where false;/; s/if not found then -- cancelled.*/if false then/' 'a turn that is given and kept' || status=1
+mutant 46_order 's/perform penstock.turns_ended(/perform concat(/' 'an end that keeps its turn' || status=1
+mutant 46_order 's/delete from penstock.ordered o using turned t where \(.*\) returning o.\*/select o.* from penstock.ordered o, turned t where \1/' 'a turn that is given and kept' || status=1
 mutant 47_key_limits 's/k.o > p_lane.max_per_key/k.o > p_lane.max_per_key + 1/' 'a key that runs one more' || status=1
 mutant 47_key_limits 's/v_stay := v_lease.jobs - v_parked;/v_stay := v_lease.jobs;/' 'a job that is parked and runs' || status=1
 mutant 47_key_limits 's/update penstock.parked p set jobs = p.jobs - v_jobs, n = p.n - v_n/update penstock.parked p set n = p.n/' 'a parked job that is ready and stays' || status=1

@@ -120,7 +120,9 @@ begin
 	if p_kind && '{2,3,4,5}' then
 		perform penstock.jobs_ended(
 			(select range_agg(r) from unnest(p_kind, p_jobs) as u(kind, jobs), unnest(u.jobs) r where u.kind in (2, 3)),
-			(select range_agg(r) from unnest(p_kind, p_jobs) as u(kind, jobs), unnest(u.jobs) r where u.kind in (4, 5)));
+			(select range_agg(r) from unnest(p_kind, p_jobs) as u(kind, jobs), unnest(u.jobs) r where u.kind in (4, 5)),
+			case when 5 = any (p_kind) then
+				(select range_agg(r) from unnest(p_kind, p_jobs) as u(kind, jobs), unnest(u.jobs) r where u.kind = 5) end);
 	end if;
 	if v_lease.job_keys is not null or v_lease.key_most > 0 then
 		perform penstock.keys_left(v_lease, v_all);

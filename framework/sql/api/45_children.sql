@@ -78,7 +78,7 @@ begin
 		values (p_job.lane, p_job.priority, 0, p_job.hop, p_job.input_hop, 1, p_job.bytes, v_job);
 		insert into penstock.failure (job, lane, attempt, code, message, release)
 		values (p_job.job, p_job.lane, 0, 'CHILD_FAILED', format('%s of its %s children did not complete', p_job.failed, p_job.children), '');
-		perform penstock.jobs_ended('{}', v_job);
+		perform penstock.jobs_ended('{}', v_job, v_job);
 	elsif p_job.last then
 		insert into penstock.settled (block, lane, outcome, n, jobs) values (p_job.job >> penstock.block_bits(), p_job.lane, 2, 1, v_job);
 		perform penstock.jobs_ended(v_job, '{}');

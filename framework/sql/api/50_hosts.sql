@@ -43,7 +43,7 @@ begin
 		        p_lease.input_hop, 2, 1, p_lease.bytes, p_lease.jobs);
 	end if;
 	if p_lease.n = 1 and p_lease.hold = 2 and p_lease.attempt >= v_most then
-		perform penstock.jobs_ended('{}', p_lease.jobs);
+		perform penstock.jobs_ended('{}', p_lease.jobs, p_lease.jobs);
 		if p_lease.job_keys is not null or p_lease.key_most > 0 then
 			perform penstock.keys_left(p_lease, p_lease.jobs);
 		end if;
@@ -73,7 +73,7 @@ begin
 	if v_lease.attempt >= (select l.max_attempts from penstock.lane l where l.id = v_lease.lane) then
 		insert into penstock.dead (lane, priority, attempt, hop, input_hop, n, bytes, jobs)
 		values (v_lease.lane, v_lease.priority, v_lease.attempt, v_lease.hop, v_lease.input_hop, 1, v_bytes, v_guilty);
-		perform penstock.jobs_ended('{}', v_guilty);
+		perform penstock.jobs_ended('{}', v_guilty, v_guilty);
 		if v_lease.job_keys is not null or v_lease.key_most > 0 then
 			perform penstock.keys_left(v_lease, v_guilty);
 		end if;

@@ -203,17 +203,23 @@ begin
 	end loop;
 end $$;
 
--- Dead letters begin again at the stage where they failed, with all their attempts. Answers how many.
+-- Dead letters begin again at the stage where they failed, with all their attempts; those with an ordering key in their turn. Answers how many.
 create or replace function penstock.replay(ids bigint[]) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
 	v_set penstock.dead;
+	v_ready int8multirange;
+	v_n int;
 	v_sum bigint := 0;
 begin
 	for v_set in select * from penstock.take_dead(penstock.as_set(replay.ids)) loop
-		insert into penstock.parcel (lane, priority, attempt, hop, input_hop, n, bytes, jobs)
-		values (v_set.lane, v_set.priority, 0, v_set.hop, v_set.input_hop, v_set.n, v_set.bytes, v_set.jobs);
-		perform penstock.ring(v_set.lane);
+		v_ready := v_set.jobs - penstock.wait_again(v_set);
+		v_n := penstock.cardinality(v_ready);
+		if v_n > 0 then
+			insert into penstock.parcel (lane, priority, attempt, hop, input_hop, n, bytes, jobs)
+			values (v_set.lane, v_set.priority, 0, v_set.hop, v_set.input_hop, v_n, v_set.bytes * v_n / v_set.n, v_ready);
+			perform penstock.ring(v_set.lane);
+		end if;
 		v_sum := v_sum + v_set.n;
 	end loop;
 	return v_sum;
@@ -227,6 +233,7 @@ declare
 	v_sum bigint := 0;
 begin
 	for v_set in select * from penstock.take_dead(penstock.as_set(purge.ids)) loop
+		delete from penstock.missed m using unnest(v_set.jobs) r where m.job >= lower(r) and m.job < upper(r);
 		perform penstock.end_jobs(v_set.lane, v_set.jobs);
 		v_sum := v_sum + v_set.n;
 	end loop;

@@ -57,7 +57,7 @@ from (
 	union all
 	select w.job, w.lane, 'waiting', 0::smallint, w.hop, w.since, null from penstock.waiting w
 	union all
-	select o.job, o.lane, 'waiting', 0::smallint, 0::smallint, null, null from penstock.ordered o
+	select o.job, o.lane, 'waiting', 0::smallint, o.hop, null, null from penstock.ordered o
 	union all
 	select g.id, q.lane, 'waiting', q.attempt, q.hop, null, null
 	from penstock.parked q, unnest(q.jobs) r, generate_series(lower(r), upper(r) - 1) as g(id)
@@ -90,7 +90,7 @@ with place as (
 	union all
 	select w.lane, 'waiting', 0::smallint, w.hop, w.input_hop, w.since, null, null from penstock.waiting w where w.job = p_id
 	union all
-	select o.lane, 'waiting', 0::smallint, 0::smallint, 0::smallint, null, null, null from penstock.ordered o where o.job = p_id
+	select o.lane, 'waiting', 0::smallint, o.hop, o.input_hop, null, null, null from penstock.ordered o where o.job = p_id
 	union all
 	select q.lane, 'waiting', q.attempt, q.hop, q.input_hop, null, null, null from penstock.parked q where q.jobs @> p_id
 	union all

@@ -57,7 +57,8 @@ begin
 	return query select 'every stored message is there', count(*) filter (where o.job is null), format('%s jobs with one', count(*))
 		from (select jobs, input_hop from penstock.parcel union all select jobs, input_hop from penstock.deferred
 		      union all select jobs, input_hop from penstock.lease union all select jobs, input_hop from penstock.dead union all select jobs, input_hop from penstock.parked
-		      union all select int8multirange(int8range(job, job + 1)), input_hop from penstock.waiting) q
+		      union all select int8multirange(int8range(job, job + 1)), input_hop from penstock.waiting
+		      union all select int8multirange(int8range(job, job + 1)), input_hop from penstock.ordered) q
 		cross join unnest(q.jobs) r cross join generate_series(lower(r), upper(r) - 1) as g(id)
 		left join penstock.output o on o.job = g.id and o.hop = q.input_hop
 		where q.input_hop > 0;
@@ -71,6 +72,8 @@ begin
 		where not exists (select from penstock.parcel q where q.jobs @> t.job) and not exists (select from penstock.deferred q where q.jobs @> t.job)
 		  and not exists (select from penstock.lease q where q.jobs @> t.job) and not exists (select from penstock.waiting w where w.job = t.job)
 		  and not exists (select from penstock.parked q where q.jobs @> t.job);
+	return query select 'every ordering key that is kept is that of a dead letter', count(*), coalesce('job ' || min(m.job), '')
+		from penstock.missed m where not exists (select from penstock.dead q where q.jobs @> m.job);
 	return query select 'no key runs more jobs at once than its stage lets it', count(*), coalesce('lane ' || min(k.lane), '')
 		from (select l.lane, u.key from penstock.lease l join penstock.lane x on x.id = l.lane
 		      left join lateral penstock.keys_of(l.jobs, l.input_hop, x.limit_key) m on l.job_keys is null and l.key_most > 0
