@@ -332,8 +332,9 @@ say_unknown(struct report *r)
 	if (seen->cores_elsewhere > 0.1)
 		say(r,
 		    "%.2g cores were busy with other things; %.2g are counted as there for this "
-		    "pipeline.",
-		    seen->cores_elsewhere, r->p->cores);
+		    "pipeline. Work on a core took %d %% longer for it; what is predicted holds "
+		    "while that stays so.",
+		    seen->cores_elsewhere, r->p->cores, percent(r->m->stretch));
 }
 
 static void
@@ -378,6 +379,8 @@ print_json(const struct report *r, struct cli_table *const tables[3])
 	buf_add_json(&out, r->pipeline, strlen(r->pipeline));
 	buf_printf(&out, ", \"seconds\": %.3f, \"load\": \"%s\", \"jobs_per_s\": %.6g",
 	           r->m->seen.seconds, load_names[p->load], p->rate);
+	buf_printf(&out, ", \"cores\": %.4g, \"cores_of_others\": %.4f, \"stretch\": %.4f",
+	           r->m->seen.cores, r->m->seen.cores_elsewhere, r->m->stretch);
 	if (p->load != PROFILE_NO_JOBS) {
 		const struct profile_resource *x = &p->resources[p->binding];
 

@@ -361,8 +361,11 @@ make_seen(struct measure *m)
 	struct profile_seen *seen = &m->m->seen;
 	struct others others = { 0 };
 	struct load_cores_used used;
+	struct profile_machine machine;
 
 	load_cores_between(&m->from.cores, &m->to.cores, &used);
+	machine = load_cores_machine(&used);
+	m->m->stretch = profile_stretch(&machine);
 	add_rows(m, &others);
 	add_means(m);
 	seen->seconds = (double)(m->to.at - m->from.at) / 1e9;

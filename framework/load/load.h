@@ -85,6 +85,7 @@ struct load_cores_used {
 };
 void load_cores_between(const struct load_cores *from, const struct load_cores *to,
                         struct load_cores_used *ret);
+struct profile_machine load_cores_machine(const struct load_cores_used *used);
 
 /* ---- a watch ---- */
 

@@ -221,3 +221,17 @@ load_cores_between(const struct load_cores *from, const struct load_cores *to,
 	ours = ret->host_cpu + fmax(ret->server_cpu, 0) + fmax(to->own_cpu - from->own_cpu, 0);
 	ret->others = fmax(ret->busy - ours, 0);
 }
+
+struct profile_machine
+load_cores_machine(const struct load_cores_used *used)
+{
+	return (struct profile_machine){
+		.known = true,
+		.seconds = used->seconds,
+		.cores = used->cores,
+		.used = used->host_cpu + fmax(used->server_cpu, 0),
+		.others = used->others,
+		.stolen = used->stolen,
+		.waited = used->wait,
+	};
+}

@@ -8,7 +8,6 @@
 #include "load/load.h"
 
 #include <errno.h>
-#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -311,15 +310,7 @@ take_cores(const struct load_watch *w, struct db *db, struct profile_machine *re
 	load_cores_read(db, w->segment, &now);
 	load_cores_between(&w->cores, &now, &used);
 	load_cores_done(&now);
-	*ret = (struct profile_machine){
-		.known = true,
-		.seconds = used.seconds,
-		.cores = used.cores,
-		.used = used.host_cpu + fmax(used.server_cpu, 0),
-		.others = used.others,
-		.stolen = used.stolen,
-		.waited = used.wait,
-	};
+	*ret = load_cores_machine(&used);
 }
 
 enum status
