@@ -327,8 +327,9 @@ say_unknown(struct report *r)
 		say(r, "What workers' sessions do is hidden from this role, so locks are not seen; "
 		       "hint: grant pg_read_all_stats.");
 	if (seen->server_cpu < 0)
-		say(r, "The database's server is not on this machine, or not reached by a socket: "
-		       "its cores are not known.");
+		say(r,
+		    "The database's server is not on this machine, or its processes cannot be seen "
+		    "from here: its cores are not known.");
 	if (seen->cores_elsewhere > 0.1)
 		say(r,
 		    "%.2g cores were busy with other things; %.2g are counted as there for this "

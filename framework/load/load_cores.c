@@ -16,6 +16,9 @@
 
 #include "sql_text.h"
 
+/* Seconds by which two clocks' ideas of when a process began may differ. */
+#define START_APART 5.0
+
 /* ---- /proc ---- */
 
 /* The n-th number behind the name in parentheses, from 3 on, as proc(5) counts. */
@@ -71,7 +74,7 @@ wait_of(int pid, int thread)
 
 /* Is it PostgreSQL, or somebody else by the pid of a server in another namespace? */
 static bool
-is_server(int pid)
+is_postgres(int pid)
 {
 	char path[64], name[32] = "";
 	FILE *f;
@@ -84,6 +87,36 @@ is_server(int pid)
 		name[0] = '\0';
 	fclose(f);
 	return strncmp(name, "postgres", 8) == 0;
+}
+
+/* When the machine came up, in seconds since 1970. */
+static double
+boot_time(void)
+{
+	char line[256];
+	long long at = 0;
+	FILE *f = fopen("/proc/stat", "re");
+
+	while (f && at == 0 && fgets(line, sizeof line, f))
+		if (sscanf(line, "btime %lld", &at) != 1)
+			at = 0;
+	if (f)
+		fclose(f);
+	return (double)at;
+}
+
+/* Of two machines with a tunnel between them both may have such a process, but not since the same
+ * moment. */
+static bool
+started_at(int pid, double start_s)
+{
+	char path[64];
+	double ticks;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	if (!stat_field(path, 22, &ticks))
+		return false;
+	return fabs(boot_time() + ticks / (double)sysconf(_SC_CLK_TCK) - start_s) < START_APART;
 }
 
 /* Niced work is work; time that a hypervisor gave to others is not, but is not ours either. */
@@ -136,6 +169,20 @@ read_host(const struct segment *segment, struct load_cores *r)
 	}
 }
 
+/* Columns of profile_server. */
+enum { PID, WORKER, HERE, ASKS, START };
+
+static bool
+server_here(const struct db_result *result)
+{
+	for (int i = 0; i < db_rows(result); i++)
+		if (db_int(result, i, ASKS))
+			return db_int(result, i, HERE) && !db_null(result, i, START) &&
+			       is_postgres((int)db_int(result, i, PID)) &&
+			       started_at((int)db_int(result, i, PID), db_float(result, i, START));
+	return false;
+}
+
 static void
 read_server(struct db *db, struct load_cores *r)
 {
@@ -145,16 +192,16 @@ read_server(struct db *db, struct load_cores *r)
 	if (!db || db_call(db, sql_profile_server, NULL, &result, &fault) != OK)
 		return;
 	r->server = mem_array(NULL, (size_t)db_rows(result) + 1, sizeof *r->server);
-	for (int i = 0; i < db_rows(result); i++) {
-		int pid = (int)db_int(result, i, 0);
+	r->server_here = server_here(result);
+	for (int i = 0; r->server_here && i < db_rows(result); i++) {
+		int pid = (int)db_int(result, i, PID);
 
-		r->server_here = db_int(result, i, 2) && is_server(pid);
-		if (!r->server_here)
-			break;
+		if (!is_postgres(pid))
+			continue; /* it has ended */
 		r->server[r->n_server++] = (struct load_process){
 			.pid = pid,
 			.cpu = cpu_of(pid),
-			.wait = db_int(result, i, 1) ? wait_of(pid, pid) : 0,
+			.wait = db_int(result, i, WORKER) ? wait_of(pid, pid) : 0,
 		};
 	}
 	db_result_free(result);
