@@ -41,30 +41,34 @@ pool_lane(struct pool *pool, int32_t id)
 
 /* ---- choosing ---- */
 
-/* A lane whose plugin has all the promises out that it may have is not claimed. */
-static bool
-has_room(const struct worker *w, const struct lane *lane)
+/* How many promises the lane's plugin may still give in this process. What workers ask for, and
+ * what they have at hand, counts as if it were promised: who claims more than that only snoozes it.
+ * Under the lock. */
+static int64_t
+promises_left(const struct lane *lane)
 {
 	uint32_t most = release_descriptor(lane->release)->max_in_flight;
 
-	return !most || stage_completions_out(w->completions) < most;
+	if (!most)
+		return INT32_MAX;
+	return (int64_t)most - (int64_t)release_tokens_out(lane->release) - lane->asked;
 }
 
 static bool
-worth_a_claim(const struct worker *w, const struct lane *lane)
+worth_a_claim(const struct lane *lane)
 {
-	return lane->ready && has_room(w, lane);
+	return lane->ready && promises_left(lane) > 0;
 }
 
 static struct lane *
-longest_waiting(struct pool *pool, const struct worker *w)
+longest_waiting(struct pool *pool)
 {
 	struct lane *best = NULL;
 
 	for (size_t i = 0; i < pool->n_lanes; i++) {
 		struct lane *lane = &pool->lanes[i];
 
-		if (worth_a_claim(w, lane) && (!best || lane->served < best->served))
+		if (worth_a_claim(lane) && (!best || lane->served < best->served))
 			best = lane;
 	}
 	return best;
@@ -73,14 +77,14 @@ longest_waiting(struct pool *pool, const struct worker *w)
 /* Pipelines in turn; in a pipeline the lane nearest to its end, so that what was begun is finished
  * before more is begun. */
 static struct lane *
-downstream_first(struct pool *pool, const struct worker *w)
+downstream_first(struct pool *pool)
 {
 	for (size_t i = 0; i < pool->n_pipelines; i++) {
 		size_t p = (pool->next_pipeline + i) % pool->n_pipelines;
 		struct pool_pipeline *pipeline = &pool->pipelines[p];
 
 		for (size_t s = pipeline->conf->n_stages; s-- > 0;) {
-			if (!worth_a_claim(w, &pipeline->lanes[s]))
+			if (!worth_a_claim(&pipeline->lanes[s]))
 				continue;
 			pool->next_pipeline = p + 1;
 			return &pipeline->lanes[s];
@@ -91,12 +95,12 @@ downstream_first(struct pool *pool, const struct worker *w)
 
 /* As much as the settings' time of work, at most four times the last lease. */
 static int32_t
-lease_size(const struct pool *pool, const struct worker *w, const struct lane *lane)
+lease_size(const struct pool *pool, const struct lane *lane)
 {
 	const struct settings *set = &pool->config->set;
 	int64_t most = lane->conf->max_lease ? lane->conf->max_lease : set->lease_jobs;
 	int64_t want = FIRST_WANT;
-	int64_t promises = release_descriptor(lane->release)->max_in_flight;
+	int64_t promises = promises_left(lane);
 
 	if (lane->job_ns > 0) {
 		double fit = (double)set->lease_time / lane->job_ns;
@@ -105,10 +109,7 @@ lease_size(const struct pool *pool, const struct worker *w, const struct lane *l
 		if (want > (int64_t)lane->want * 4)
 			want = (int64_t)lane->want * 4;
 	}
-	if (promises) {
-		promises -= (int64_t)stage_completions_out(w->completions);
-		most = promises < most ? promises : most;
-	}
+	most = promises < most ? promises : most;
 	want = want > most ? most : want;
 	return want < 1 ? 1 : (int32_t)want;
 }
@@ -132,10 +133,14 @@ pool_choose(struct pool *pool, struct worker *w, struct queue_claim *ret_claim, 
 	if (atomic_load(&pool->stopping) || !atomic_load(&pool->host) || !pool_valid(pool))
 		return NULL;
 	pthread_mutex_lock(&pool->lock);
-	lane = ++pool->turn % FAIR_TURN == 0 ? longest_waiting(pool, w) : downstream_first(pool, w);
+	lane = ++pool->turn % FAIR_TURN == 0 ? longest_waiting(pool) : downstream_first(pool);
 	if (lane) {
 		lane->served = pool->turn;
-		lane->want = lease_size(pool, w, lane);
+		lane->want = lease_size(pool, lane);
+		check(!w->asked_lane);
+		lane->asked += lane->want;
+		w->asked_lane = lane;
+		w->asked = lane->want;
 		memcpy(heads, lane->heads, lane->n_heads * sizeof(*heads));
 		*ret_claim = (struct queue_claim){
 			.host = atomic_load(&pool->host),
@@ -150,6 +155,18 @@ pool_choose(struct pool *pool, struct worker *w, struct queue_claim *ret_claim, 
 	}
 	pthread_mutex_unlock(&pool->lock);
 	return lane;
+}
+
+void
+pool_ask_no_more(struct pool *pool, struct worker *w, int32_t n)
+{
+	pthread_mutex_lock(&pool->lock);
+	if (w->asked_lane)
+		w->asked_lane->asked -= w->asked - n;
+	w->asked = n;
+	if (n == 0)
+		w->asked_lane = NULL;
+	pthread_mutex_unlock(&pool->lock);
 }
 
 /* ---- what is known of a lane ---- */

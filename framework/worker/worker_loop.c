@@ -218,6 +218,7 @@ run_lease(struct worker *w, struct lease *lease)
 	struct verdict *verdicts;
 	struct lease *next = NULL;
 	struct log_about about;
+	enum status done;
 	size_t n;
 
 	w->lease_lane = pool_lane(w->pool, lease->lane);
@@ -233,7 +234,9 @@ run_lease(struct worker *w, struct lease *lease)
 	tell_lease(w, lease->n);
 	about = pool_about(w->lease_lane, lease->n, lease->jobs[0].id, lease->attempt);
 	log_about(&about);
-	if (chain_run(w, lease, &verdicts, &n) == OK)
+	done = chain_run(w, lease, &verdicts, &n);
+	pool_ask_no_more(w->pool, w, 0);
+	if (done == OK)
 		settle_turn(w, &lease->token, verdicts, n, true, &next);
 	else
 		give_up(w, lease);

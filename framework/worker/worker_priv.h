@@ -40,6 +40,7 @@ struct lane {
 	double job_ns;   /* mean work of a job, chain included; 0: not known yet */
 	double parcel_jobs; /* mean jobs that a claim took from a parcel; 0: not known yet */
 	int32_t want;       /* of the last claim */
+	int64_t asked;      /* jobs that workers claim, or have at hand */
 };
 
 struct pool_pipeline {
@@ -76,7 +77,10 @@ struct worker {
 	struct stage_hooks hooks;
 	const struct lane *lease_lane; /* of the lease at hand, with where its jobs began */
 	struct position lease_at;
-	int64_t arrived_at;         /* mono: when the lease at hand had come */
+	struct lane
+	    *asked_lane;    /* of the claim in flight, or the lease at hand; under pool->lock */
+	int32_t asked;      /* so many jobs of it; under pool->lock */
+	int64_t arrived_at; /* mono: when the lease at hand had come */
 	struct settle_output *kept; /* of the lease at hand: what fused stages made, to be kept */
 	size_t n_kept;
 	struct settle_child *children; /* that stages of the lease at hand split off */
@@ -142,6 +146,9 @@ struct lane *pool_lane(struct pool *pool, int32_t id);
  * that waited longest. Fills in the claim but for its token. [worker] */
 struct lane *pool_choose(struct pool *pool, struct worker *worker, struct queue_claim *ret_claim,
                          struct arena *arena);
+/* Of what the worker's last choice asked for, only n jobs came, or are still at hand: others may
+ * ask for the rest. What a plugin has promised by then counts by itself. [worker] */
+void pool_ask_no_more(struct pool *pool, struct worker *worker, int32_t n);
 /* Starts the workers that do not run yet, and waits until each has opened its stages. STOPPED: it
  * is to end meanwhile. */
 enum status pool_start_workers(struct pool *pool, struct fault *fault);

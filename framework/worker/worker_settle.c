@@ -254,6 +254,7 @@ settle_again(struct ending *e, enum status st, struct fault *fault, bool in_tran
 static struct lease *
 claimed(struct worker *w, struct lane *lane, struct queue_turn *turn)
 {
+	pool_ask_no_more(w->pool, w, turn->claimed == OK ? (int32_t)turn->lease->n : 0);
 	if (turn->claimed == UNKNOWN || turn->claimed == AWAY)
 		pool_orphan(w->pool, &turn->claim->token);
 	else
