@@ -176,7 +176,7 @@ statement verify_rest
 statement verify_ended 0
 statement metrics_queues
 statement baseline_begin
-statement baseline_put "'b', 'p', 1.5, 'machine', 2, '0', 'c', 'l', '{1}', '{5}'"
+statement baseline_put "'b', 'p', 1.5, 'machine', 2, '0', 'c', 'l', '{1}', '{5}', 2, 1, 0.5, 0, 0.1"
 statement baseline_stage_put "1, 0, 'a', 'r', 1, 1, 0, 5, 5, 0, 9, '{0,1}', 0, '{1}', '{0}', '{5}', '{5}', '{0}', '{9}'"
 statement baseline_list null
 grep -q "|b|p|" "$work/statement" || { echo 'baseline_list: nothing'; failed=1; }
