@@ -204,6 +204,8 @@ struct db_migration {
 	char checksum[65];
 	bool applied;
 	int64_t applied_at_us; /* 0: not applied */
+	int serves; /* programs whose newest migration is this one work on it; 0: none that is older
+	             */
 };
 struct db_schema_source {
 	const char *component; /* "penstock", or the plugin's name */
@@ -225,8 +227,9 @@ enum status db_schema_down(struct db *db, const struct db_schema_source *source,
 enum status db_schema_list(struct db *db, const struct db_schema_source *sources, size_t n,
                            struct db_migration **ret_list, size_t *ret_n, struct fault *fault);
 void db_schema_list_free(struct db_migration *list, size_t n);
-/* OK, or REFUSED with what to do: a host must not work on a schema that it does not know. */
-enum status db_schema_check(struct db *db, struct fault *fault);
+/* OK, or REFUSED with what to do: a host must not work on a schema that it does not know, unless
+ * that says that it serves it (*ret_newer; NULL is allowed). */
+enum status db_schema_check(struct db *db, bool *ret_newer, struct fault *fault);
 
 /* ---- db_local: a private cluster that we made ourselves ---- */
 

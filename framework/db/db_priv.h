@@ -95,6 +95,7 @@ struct schema_file {
 	char *path, *down_path; /* for people */
 	char *text, *down;      /* down NULL: there is no way back */
 	char checksum[65];
+	int serves; /* programs whose newest migration is this one work on it; 0: none older */
 };
 struct schema_files {
 	char *component;
@@ -118,7 +119,7 @@ enum status schema_begin(struct db *db, const char *component, struct fault *fau
 /* COMMIT when st is OK, else ROLLBACK; gives the status of the whole. */
 enum status schema_finish(struct db *db, enum status st, struct fault *fault);
 enum status schema_note(struct db *db, const char *component, int version, const char *name,
-                        const char *checksum, struct fault *fault);
+                        const char *checksum, int serves, struct fault *fault);
 /* The public API: framework/sql/api, whole. */
 enum status schema_api_up(struct db *db, struct fault *fault);
 enum status schema_api_drop(struct db *db, struct fault *fault);

@@ -17,7 +17,8 @@
 
 /* ---- the ledger ---- */
 
-/* Version 0 of the core is no migration: it says which public API is installed. */
+/* Version 0 of the core is no migration: it says which public API is installed. serves: see the
+ * note on older programs. */
 #define LEDGER                                                                                     \
 	"CREATE SCHEMA IF NOT EXISTS penstock;"                                                    \
 	"CREATE TABLE IF NOT EXISTS penstock.migration ("                                          \
@@ -26,10 +27,13 @@
 	" name text NOT NULL,"                                                                     \
 	" checksum text NOT NULL,"                                                                 \
 	" applied_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),"                   \
-	" PRIMARY KEY (component, version))"
+	" serves integer,"                                                                         \
+	" PRIMARY KEY (component, version));"                                                      \
+	"ALTER TABLE penstock.migration ADD COLUMN IF NOT EXISTS serves integer"
 
+/* *ret_whole: with all its columns; NULL is allowed. */
 static enum status
-ledger_exists(struct db *db, bool *ret, struct fault *fault)
+ledger_exists(struct db *db, bool *ret, bool *ret_whole, struct fault *fault)
 {
 	struct db_result *r;
 	enum status st = db_call(db, sql_schema_exists, NULL, &r, fault);
@@ -37,6 +41,8 @@ ledger_exists(struct db *db, bool *ret, struct fault *fault)
 	if (st != OK)
 		return st;
 	*ret = db_int(r, 0, 0) != 0;
+	if (ret_whole)
+		*ret_whole = db_int(r, 0, 1) != 0;
 	db_result_free(r);
 	return OK;
 }
@@ -50,6 +56,7 @@ read_row(const struct db_result *r, int row, struct db_migration *m)
 		.name = mem_dup(db_text(r, row, 2)),
 		.applied = true,
 		.applied_at_us = db_time_us(r, row, 4),
+		.serves = db_null(r, row, 5) ? 0 : (int)db_int(r, row, 5),
 	};
 	snprintf(m->checksum, sizeof m->checksum, "%s", db_text(r, row, 3));
 }
@@ -60,7 +67,7 @@ read_ledger(struct db *db, struct ledger *ret, struct fault *fault)
 {
 	struct db_result *r;
 	bool exists = false;
-	enum status st = ledger_exists(db, &exists, fault);
+	enum status st = ledger_exists(db, &exists, NULL, fault);
 
 	*ret = (struct ledger){ NULL, 0 };
 	if (st != OK || !exists)
@@ -112,6 +119,12 @@ ledger_newest(const struct ledger *l, const char *component)
 	return newest;
 }
 
+/* Note on older programs. While hosts are upgraded one by one, the schema is the newer one's and
+ * hosts of the version before must be able to start. Which programs it still serves is known to the
+ * migrations alone, so each says it in its first lines (`-- serves: 0008`: programs whose newest is
+ * 0008 work on it), and the ledger keeps it for those that do not know the migration. Such a
+ * program works on, and changes nothing. See docs/decisions/0009-older-programs.md. */
+
 /* ---- what must be true before anything is done ---- */
 
 static const struct schema_file *
@@ -123,19 +136,45 @@ file_find(const struct schema_files *files, int version)
 	return NULL;
 }
 
+/* Is it newer than all that this program knows, and works with it all the same? */
+static bool
+serves_us(const struct schema_files *files, const struct db_migration *m)
+{
+	int newest = files->n > 0 ? files->files[files->n - 1].version : 0;
+
+	return m->version > newest && m->serves > 0 && m->serves <= newest;
+}
+
 static enum status
-compare(const struct schema_files *files, const struct db_migration *m, struct fault *fault)
+refuse_unknown(const struct db_migration *m, struct fault *fault)
+{
+	fault_set(fault, REFUSED,
+	          "the database has migration %04d_%s of %s, which this program does not know: it "
+	          "is newer than this program",
+	          m->version, m->name, m->component);
+	if (m->serves > 0)
+		fault_hint(fault,
+		           "use the version of penstock that made it, or a later one; it serves "
+		           "hosts that know migration %04d, but for `migrate`",
+		           m->serves);
+	else
+		fault_hint(fault, "use the version of penstock that made it, or a later one");
+	return REFUSED;
+}
+
+/* *newer: NULL, or set when the migration is one that is not known and serves this program. */
+static enum status
+compare(const struct schema_files *files, const struct db_migration *m, bool *newer,
+        struct fault *fault)
 {
 	const struct schema_file *f = file_find(files, m->version);
 
-	if (!f) {
-		fault_set(fault, REFUSED,
-		          "the database has migration %04d_%s of %s, which this program does not "
-		          "know: it is newer than this program",
-		          m->version, m->name, m->component);
-		fault_hint(fault, "use the version of penstock that made it, or a later one");
-		return REFUSED;
+	if (!f && newer && serves_us(files, m)) {
+		*newer = true;
+		return OK;
 	}
+	if (!f)
+		return refuse_unknown(m, fault);
 	if (strcmp(f->checksum, m->checksum) == 0)
 		return OK;
 	fault_set(fault, REFUSED,
@@ -147,7 +186,7 @@ compare(const struct schema_files *files, const struct db_migration *m, struct f
 }
 
 static enum status
-verify(const struct schema_files *files, const struct ledger *l, struct fault *fault)
+verify(const struct schema_files *files, const struct ledger *l, bool *newer, struct fault *fault)
 {
 	int newest = ledger_newest(l, files->component);
 
@@ -155,7 +194,7 @@ verify(const struct schema_files *files, const struct ledger *l, struct fault *f
 		enum status st = OK;
 
 		if (l->rows[i].version > 0 && strcmp(l->rows[i].component, files->component) == 0)
-			st = compare(files, &l->rows[i], fault);
+			st = compare(files, &l->rows[i], newer, fault);
 		if (st != OK)
 			return st;
 	}
@@ -188,10 +227,10 @@ schema_begin(struct db *db, const char *component, struct fault *fault)
 static enum status
 make_ledger(struct db *db, struct fault *fault)
 {
-	bool exists = false;
-	enum status st = ledger_exists(db, &exists, fault);
+	bool exists = false, whole = false;
+	enum status st = ledger_exists(db, &exists, &whole, fault);
 
-	if (st != OK || exists)
+	if (st != OK || whole)
 		return st;
 	st = schema_begin(db, SCHEMA_CORE, fault);
 	if (st == OK)
@@ -243,7 +282,7 @@ forget_api(struct db *db, const char *component, struct fault *fault)
 
 enum status
 schema_note(struct db *db, const char *component, int version, const char *name,
-            const char *checksum, struct fault *fault)
+            const char *checksum, int serves, struct fault *fault)
 {
 	struct db_args args;
 
@@ -252,6 +291,10 @@ schema_note(struct db *db, const char *component, int version, const char *name,
 	db_arg_int4(&args, version);
 	db_arg_text(&args, name);
 	db_arg_text(&args, checksum);
+	if (serves > 0)
+		db_arg_int4(&args, serves);
+	else
+		db_arg_null(&args);
 	return db_call(db, sql_schema_add, &args, NULL, fault);
 }
 
@@ -265,7 +308,7 @@ look_again(struct db *db, const struct schema_files *files, int version, bool *r
 
 	if (st != OK)
 		return st;
-	st = verify(files, &now, fault);
+	st = verify(files, &now, NULL, fault);
 	*ret_there = ledger_find(&now, files->component, version) != NULL;
 	free_ledger(&now);
 	return st;
@@ -284,7 +327,7 @@ apply(struct db *db, const struct schema_files *files, const struct schema_file 
 		st = run_text(db, f->path, f->text, fault);
 		if (st == OK)
 			st = schema_note(db, files->component, f->version, f->name, f->checksum,
-			                 fault);
+			                 f->serves, fault);
 		if (st == OK)
 			st = forget_api(db, files->component, fault);
 	}
@@ -309,7 +352,7 @@ static enum status
 apply_missing(struct db *db, const struct schema_files *files, const struct ledger *l,
               db_schema_progress *progress, void *data, struct fault *fault)
 {
-	enum status st = verify(files, l, fault);
+	enum status st = verify(files, l, NULL, fault);
 
 	for (size_t i = 0; i < files->n && st == OK; i++) {
 		const struct schema_file *f = &files->files[i];
@@ -376,7 +419,7 @@ take_back(struct db *db, const struct schema_files *files, const struct schema_f
 		if (st == OK)
 			st = run_text(db, f->down_path, f->down, fault);
 		if (st == OK)
-			st = ledger_exists(db, &ledger, fault);
+			st = ledger_exists(db, &ledger, NULL, fault);
 		if (st == OK && ledger) {
 			db_args_init(&args);
 			db_arg_text(&args, files->component);
@@ -393,7 +436,7 @@ static enum status
 down_to(struct db *db, const struct schema_files *files, const struct ledger *l, int to,
         db_schema_progress *progress, void *data, struct fault *fault)
 {
-	enum status st = verify(files, l, fault);
+	enum status st = verify(files, l, NULL, fault);
 
 	for (size_t i = files->n; i > 0 && st == OK; i--) {
 		const struct schema_file *f = &files->files[i - 1];
@@ -506,22 +549,27 @@ missing(struct fault *fault, const char *what)
 }
 
 static enum status
-check_core(const struct schema_files *files, const struct ledger *l, struct fault *fault)
+check_core(const struct schema_files *files, const struct ledger *l, bool *ret_newer,
+           struct fault *fault)
 {
 	enum status st;
 
+	*ret_newer = false;
 	if (l->n == 0)
 		return missing(fault, "the database has no schema of penstock");
-	st = verify(files, l, fault);
+	st = verify(files, l, ret_newer, fault);
 	for (size_t i = 0; i < files->n && st == OK; i++)
 		if (!ledger_find(l, SCHEMA_CORE, files->files[i].version))
 			st = missing(fault, "the database has an older schema than this program");
-	return st == OK ? schema_api_check(ledger_find(l, SCHEMA_CORE, 0), fault) : st;
+	if (st != OK || (*ret_newer && ledger_find(l, SCHEMA_CORE, 0)))
+		return st; /* its functions are those of the newer schema */
+	return schema_api_check(ledger_find(l, SCHEMA_CORE, 0), fault);
 }
 
 enum status
-db_schema_check(struct db *db, struct fault *fault)
+db_schema_check(struct db *db, bool *ret_newer, struct fault *fault)
 {
+	bool newer = false;
 	const struct db_schema_source core = { SCHEMA_CORE, NULL };
 	struct schema_files files;
 	struct ledger ledger;
@@ -531,7 +579,7 @@ db_schema_check(struct db *db, struct fault *fault)
 		return st;
 	st = read_ledger(db, &ledger, fault);
 	if (st == OK)
-		st = check_core(&files, &ledger, fault);
+		st = check_core(&files, &ledger, ret_newer ? ret_newer : &newer, fault);
 	free_ledger(&ledger);
 	schema_unload(&files);
 	return st;

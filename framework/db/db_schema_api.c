@@ -131,7 +131,8 @@ make_api(struct db *db, const char *checksum, struct fault *fault)
 		st = create_all(db, fault);
 	if (st == OK)
 		st = run_made(db, sql_schema_drop_leftovers, fault);
-	return st == OK ? schema_note(db, SCHEMA_CORE, 0, PENSTOCK_VERSION, checksum, fault) : st;
+	return st == OK ? schema_note(db, SCHEMA_CORE, 0, PENSTOCK_VERSION, checksum, 0, fault)
+	                : st;
 }
 
 enum status

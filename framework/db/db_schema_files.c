@@ -5,7 +5,8 @@
  *
  * A name is NNNN_what.sql, its way back NNNN_what.down.sql; anything else in
  * such a folder is an error, so that a misspelt file is not left out in
- * silence.
+ * silence. In its first lines, comments, a migration may say `-- serves: NNNN`:
+ * programs whose newest migration is that one work on it.
  */
 #include "db/db_priv.h"
 
@@ -41,6 +42,24 @@ parse_name(const char *name, size_t len, int *ret_version, size_t *ret_what, boo
 			return false;
 	*ret_what = len - 5;
 	return *ret_version > 0;
+}
+
+/* 0: it says nothing; -1: what it says is no earlier version. */
+static int
+parse_serves(const char *text, int version)
+{
+	static const char word[] = "-- serves:";
+
+	while (strncmp(text, "--", 2) == 0) {
+		if (strncmp(text, word, sizeof word - 1) == 0) {
+			int64_t n = strtol(text + sizeof word - 1, NULL, 10);
+
+			return n > 0 && n < version ? (int)n : -1;
+		}
+		text += strcspn(text, "\n");
+		text += *text == '\n';
+	}
+	return 0;
 }
 
 static struct schema_file *
@@ -89,6 +108,10 @@ add(struct schema_files *files, const char *folder, const char *name, size_t len
 		return OK;
 	}
 	f->text = mem_dupn(text, size);
+	f->serves = parse_serves(text, version);
+	if (f->serves < 0)
+		return fault_set(fault, INVALID,
+		                 "%s: `-- serves:` names an earlier migration, NNNN", f->path);
 	sha256_of(text, size, &sum);
 	sha256_hex(&sum, f->checksum);
 	return OK;

@@ -109,9 +109,10 @@ doctor_schema(struct doctor *d, struct fault *fault)
 {
 	size_t applied = 0, said = d->report->n;
 	enum status st = look_for_schema(d, fault);
+	bool newer = false;
 
 	if (st == OK)
-		st = db_schema_check(d->db, fault);
+		st = db_schema_check(d->db, &newer, fault);
 	if (st == REFUSED) {
 		doctor_say(d->report, DOCTOR_PROBLEM, "%s; this program is %s", fault->text,
 		           PENSTOCK_VERSION);
@@ -121,7 +122,11 @@ doctor_schema(struct doctor *d, struct fault *fault)
 	}
 	if (st == OK)
 		st = look_at_migrations(d, &applied, fault);
-	if (st == OK && d->report->n == said)
+	if (st == OK && newer && d->report->n == said)
+		doctor_say(d->report, DOCTOR_OK,
+		           "newer than penstock %s has it, and serves it until it is upgraded",
+		           PENSTOCK_VERSION);
+	else if (st == OK && d->report->n == said)
 		doctor_say(d->report, DOCTOR_OK, "as penstock %s has it: %zu %s applied",
 		           PENSTOCK_VERSION, applied, applied == 1 ? "migration" : "migrations");
 	return st;

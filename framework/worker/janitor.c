@@ -304,9 +304,13 @@ static enum status
 set_up(struct janitor *j, struct fault *fault)
 {
 	enum status st = check_pooler(j, fault);
+	bool newer = false;
 
 	if (st == OK)
-		st = db_schema_check(j->db, fault);
+		st = db_schema_check(j->db, &newer, fault);
+	if (st == OK && newer)
+		log_line(LOG_INFO, "the schema is newer than this program, and serves it",
+		         "version", PENSTOCK_VERSION, NULL);
 	if (st == OK)
 		st = pool_start_workers(j->pool, fault);
 	if (st == OK)

@@ -257,7 +257,7 @@ four_at_once_apply_each_migration_once(void **state)
 		pthread_join(threads[i], NULL);
 	for (size_t i = 0; i < 4; i++)
 		assert_int_equal(st[i], OK);
-	assert_int_equal(db_schema_check(db, &fault), OK);
+	assert_int_equal(db_schema_check(db, NULL, &fault), OK);
 }
 
 /* ---- killed at each statement ---- */
@@ -354,12 +354,12 @@ killed_at_any_statement_it_runs_again(void **state)
 	(void)state;
 	arm_killer();
 	ups = kill_everywhere(other, run_up);
-	assert_int_equal(db_schema_check(db, &fault), OK);
+	assert_int_equal(db_schema_check(db, NULL, &fault), OK);
 	downs = kill_everywhere(other, run_down);
 	assert_int_equal(cluster_int(other, "SELECT to_regclass('penstock.job') IS NULL"), 1);
 	aim(other, 0);
 	assert_int_equal(run_up(), OK);
-	assert_int_equal(db_schema_check(db, &fault), OK);
+	assert_int_equal(db_schema_check(db, NULL, &fault), OK);
 	print_message("killed %d times on the way up, %d times on the way back\n", ups, downs);
 	assert_true(ups > 30);
 	assert_true(downs > 2);
@@ -372,7 +372,7 @@ static void
 an_empty_database_is_refused_with_what_to_do(void **state)
 {
 	(void)state;
-	assert_int_equal(db_schema_check(db, &fault), REFUSED);
+	assert_int_equal(db_schema_check(db, NULL, &fault), REFUSED);
 	assert_non_null(strstr(fault.hint, "migrate"));
 }
 
@@ -391,13 +391,13 @@ what_is_no_longer_in_the_api_goes_and_the_rest_stays_callable(void **state)
 	assert_int_equal(up(&core), OK);
 	assert_int_equal(cluster_int(db, "SELECT to_regproc('penstock.of_old') IS NOT NULL"), 1);
 	cluster_exec(db, "UPDATE penstock.migration SET checksum = 'other' WHERE version = 0");
-	assert_int_equal(db_schema_check(db, &fault), REFUSED);
+	assert_int_equal(db_schema_check(db, NULL, &fault), REFUSED);
 	assert_int_equal(up(&core), OK);
 	assert_int_equal(cluster_int(db, "SELECT to_regproc('penstock.of_old') IS NULL"), 1);
 	assert_int_equal(cluster_int(db, "SELECT to_regclass('penstock.on_top') IS NULL"), 1);
 	assert_int_equal(cluster_int(db, "SELECT to_regproc('penstock.needed') IS NOT NULL"), 1);
 	assert_int_equal(cluster_int(db, "SELECT to_regproc('penstock.enqueue') IS NOT NULL"), 1);
-	assert_int_equal(db_schema_check(db, &fault), OK);
+	assert_int_equal(db_schema_check(db, NULL, &fault), OK);
 }
 
 static void
@@ -422,10 +422,10 @@ a_newer_api_is_good_enough_to_work_with_and_is_never_replaced(void **state)
 	cluster_exec(
 	    db,
 	    "UPDATE penstock.migration SET checksum = 'other', name = '99.1.2' WHERE version = 0");
-	assert_int_equal(db_schema_check(db, &fault), OK);
+	assert_int_equal(db_schema_check(db, NULL, &fault), OK);
 	assert_int_equal(up(&core), REFUSED);
 	cluster_exec(db, "UPDATE penstock.migration SET name = '0.0.9' WHERE version = 0");
-	assert_int_equal(db_schema_check(db, &fault), REFUSED);
+	assert_int_equal(db_schema_check(db, NULL, &fault), REFUSED);
 	assert_int_equal(up(&core), OK);
 }
 
@@ -435,8 +435,100 @@ a_newer_schema_is_refused(void **state)
 	(void)state;
 	assert_int_equal(up(&core), OK);
 	cluster_exec(db, "INSERT INTO penstock.migration VALUES ('penstock', 9999, 'future', 'x')");
-	assert_int_equal(db_schema_check(db, &fault), REFUSED);
+	assert_int_equal(db_schema_check(db, NULL, &fault), REFUSED);
 	assert_non_null(strstr(fault.text, "9999_future"));
+}
+
+/* A migration of the future, which serves programs whose newest is `less` before ours. */
+static void
+come_from_the_future(int less)
+{
+	char sql[256];
+
+	snprintf(
+	    sql, sizeof sql,
+	    "DELETE FROM penstock.migration WHERE version = 9999;"
+	    "INSERT INTO penstock.migration (component, version, name, checksum, serves) "
+	    "SELECT 'penstock', 9999, 'future', 'x', max(version) - %d FROM penstock.migration",
+	    less);
+	cluster_exec(db, sql);
+}
+
+static void
+a_newer_schema_that_serves_this_program_is_worked_on_and_never_changed(void **state)
+{
+	bool newer = false;
+
+	(void)state;
+	assert_int_equal(up(&core), OK);
+	assert_int_equal(db_schema_check(db, &newer, &fault), OK);
+	assert_false(newer);
+	come_from_the_future(0);
+	assert_int_equal(db_schema_check(db, &newer, &fault), OK);
+	assert_true(newer);
+	come_from_the_future(3);
+	assert_int_equal(db_schema_check(db, &newer, &fault), OK);
+	assert_true(newer);
+	cluster_exec(db, "UPDATE penstock.migration SET checksum = 'other' WHERE version = 0");
+	assert_int_equal(db_schema_check(db, &newer, &fault), OK);
+	assert_int_equal(up(&core), REFUSED);
+	assert_non_null(strstr(fault.text, "9999_future"));
+	assert_int_equal(db_schema_down(db, &core, 0, NULL, NULL, &fault), REFUSED);
+	assert_int_equal(cluster_int(db, "SELECT count(*) FROM penstock.migration WHERE version "
+	                                 "IN (0, 9999)"),
+	                 2);
+	come_from_the_future(-1);
+	assert_int_equal(db_schema_check(db, &newer, &fault), REFUSED);
+	assert_non_null(strstr(fault.text, "9999_future"));
+	assert_non_null(strstr(fault.hint, "it serves hosts that know migration"));
+}
+
+static void
+a_schema_that_serves_but_lacks_one_of_ours_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(up(&core), OK);
+	come_from_the_future(0);
+	cluster_exec(db, "DELETE FROM penstock.migration WHERE version = 3");
+	assert_int_equal(db_schema_check(db, NULL, &fault), REFUSED);
+}
+
+static void
+a_migration_says_which_programs_it_serves(void **state)
+{
+	(void)state;
+	put("0003_three.sql", "-- SPDX-License-Identifier: BSD-2-Clause\n-- serves: 0001\n"
+	                      "CREATE TABLE three ();");
+	put("0004_four.sql", "-- says nothing\nCREATE TABLE four (); -- serves: 0003\n");
+	assert_int_equal(up(&sample), OK);
+	assert_string_equal(cluster_text(db, "SELECT string_agg(coalesce(serves::text, '-'), ' ' "
+	                                     "ORDER BY version) FROM penstock.migration "
+	                                     "WHERE component = 'sample'"),
+	                    "- - 1 -");
+	put("0005_five.sql", "-- serves: 0005\nCREATE TABLE five ();");
+	assert_int_equal(up(&sample), INVALID);
+	assert_non_null(strstr(fault.text, "0005_five.sql"));
+	put("0005_five.sql", "-- serves: the last one\nCREATE TABLE five ();");
+	assert_int_equal(up(&sample), INVALID);
+}
+
+static void
+a_ledger_without_the_column_for_it_is_read_and_gets_it(void **state)
+{
+	struct db_migration *list;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(up(&sample), OK);
+	cluster_exec(db, "ALTER TABLE penstock.migration DROP serves");
+	assert_int_equal(db_schema_list(db, &sample, 1, &list, &n, &fault), OK);
+	assert_int_equal(n, 2);
+	assert_int_equal(list[1].serves, 0);
+	db_schema_list_free(list, n);
+	put("0003_three.sql", "-- serves: 0002\nCREATE TABLE three ();");
+	assert_int_equal(up(&sample), OK);
+	assert_int_equal(cluster_int(db, "SELECT serves FROM penstock.migration WHERE version = 3"),
+	                 2);
 }
 
 static void
@@ -473,6 +565,10 @@ main(void)
 		T(a_view_of_the_users_on_ours_stops_the_upgrade_and_is_named),
 		T(a_newer_api_is_good_enough_to_work_with_and_is_never_replaced),
 		T(a_newer_schema_is_refused),
+		T(a_newer_schema_that_serves_this_program_is_worked_on_and_never_changed),
+		T(a_schema_that_serves_but_lacks_one_of_ours_is_refused),
+		T(a_migration_says_which_programs_it_serves),
+		T(a_ledger_without_the_column_for_it_is_read_and_gets_it),
 		T(up_makes_blocks_ahead),
 	};
 

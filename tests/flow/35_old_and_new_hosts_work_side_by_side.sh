@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# A host whose program does not know the schema refuses to work and says so, and loses nothing. With
-# OLD_PENSTOCK=FILE that older program is run on the schema of this one, beside a host of this one.
+# A host whose program does not know the schema refuses to work and says so, and loses nothing; on a
+# newer one that says that it serves it, it works beside others. With OLD_PENSTOCK=FILE that older
+# program is run on the schema of this one, beside a host of this one.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -35,8 +36,36 @@ enqueue_n ledger 100
 ok 'the host goes on' wait_for 30 all_done 200
 is 'each job once' '200 200' "$(once)"
 
+# ---- this program as the older one: a schema that came later, and says whom it serves
+
+ok 'the schema becomes newer under its hands' sql "
+	alter table penstock.job add came_from text;
+	alter table penstock.host add colour text default 'red';
+	create table penstock.later (job bigint);
+	insert into penstock.migration (component, version, name, checksum, serves) values ('penstock', $((last + 1)), 'later', 'x', $last);
+	update penstock.migration set checksum = 'newer' where component = 'penstock' and version = 0"
+one=$host
+start_host tried
+ok 'another one starts on it' listed tried
+ok 'and says so' grep -q 'the schema is newer than this program, and serves it' "$work/tried.log"
+ok 'so does the doctor' says 'serves it until it is upgraded' "$penstock" doctor -d "$admin"
+enqueue_n ledger 300
+ok 'both work' wait_for 30 all_done 500
+is 'each job once' '500 500' "$(once)"
+ok 'the commands do' says ledger "$penstock" lanes
+ok 'but not those that change the schema' exits 2 "$penstock" migrate up -d "$admin"
+ok 'which say why' says 'newer than this program' "$penstock" migrate up -d "$admin"
+ok 'its host drains' stop_host "$host"
+sql "update penstock.migration set serves = version where version = $((last + 1))"
+try
+is 'one that does not serve it is refused' 2 $?
+ok 'and says why' says 'newer than this program' cat "$work/tried.log"
+ok 'the one that runs is not disturbed' bash -c "kill -0 $one"
+enqueue_n ledger 100
+ok 'it goes on' wait_for 30 all_done 600
+is 'none is charged' 0 "$(sql 'select count(*) from penstock.failure')"
 ok 'the queue is in order' "$penstock" verify -q
-ok 'the host drains' stop_host "$host"
+ok 'the host drains' stop_host "$one"
 
 # ---- an older program: started on the new schema, and at work while the schema becomes new
 
