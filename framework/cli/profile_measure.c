@@ -394,13 +394,8 @@ leads_to(const struct config_pipeline *p, size_t to)
 {
 	uint64_t from = 0;
 
-	for (size_t i = 0; i < p->n_stages && i < 64; i++) {
-		bool leads = config_next(p, i, "done") == (int)to;
-
-		for (size_t r = 0; r < p->stages[i].n_routes; r++)
-			leads |= config_next(p, i, p->stages[i].routes[r].outcome) == (int)to;
-		from |= (uint64_t)leads << i;
-	}
+	for (size_t i = 0; i < p->n_stages && i < 64; i++)
+		from |= (uint64_t)config_leads(p, i, to) << i;
 	return from;
 }
 

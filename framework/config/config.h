@@ -71,6 +71,11 @@ struct config_route {
 	                * "end:job" ends it also where the pipeline is used by another; only while
 	                * files are read, then "end" */
 	int line;      /* in the file of its stage */
+	/* To several stages at once: a child of the job goes to each of these, with its message,
+	 * while it waits; `stage` is where it goes on when they ended. Else none. */
+	char **to;
+	size_t n_to;
+	bool any; /* goes on however they ended; else it dies of one that failed */
 };
 
 struct config_stage {
@@ -80,6 +85,8 @@ struct config_stage {
 	char *from;   /* the pipeline in which it is written; NULL: in its own */
 	char *next;   /* where a route leads that is not named; NULL: to the next stage of the list
 	               */
+	bool branch;  /* jobs here are children of such a route: what becomes of them is kept, for
+	               * the job that waits */
 	bool durable; /* settle before this stage: what came before is kept */
 	int64_t max_attempts;
 	int64_t timeout_ns; /* 0: none */
@@ -164,6 +171,16 @@ struct config_pipeline *config_find(const struct config *config, const char *pip
 /* Index of the stage that `route` of stage i leads to; n_stages means the end. -1: no such route.
  */
 int config_next(const struct config_pipeline *pipeline, size_t i, const char *route);
+/* The route by which stage i leads to several stages; NULL: `route` is none. Its `to` are in the
+ * pipeline. */
+const struct config_route *config_branches(const struct config_pipeline *pipeline, size_t i,
+                                           const char *route);
+/* Index of a stage by its name; -1: there is none. */
+int config_stage_index(const struct config_pipeline *pipeline, const char *name);
+/* Can a job come from stage i to stage `to` by one step, as far as the configuration tells? */
+bool config_leads(const struct config_pipeline *pipeline, size_t i, size_t to);
+/* Where a route leads, as the file would write it; the caller frees. */
+char *config_route_text(const struct config_route *route);
 /* Where children begin that go by `route` of stage i of `pipeline`: indexes of a pipeline and of
  * its stage. False: nowhere. */
 bool config_child(const struct config *config, const struct config_pipeline *pipeline, size_t i,

@@ -49,6 +49,58 @@ config_next(const struct config_pipeline *pipeline, size_t i, const char *route)
 	return onward(pipeline, i);
 }
 
+int
+config_stage_index(const struct config_pipeline *pipeline, const char *name)
+{
+	return find_stage(pipeline, name);
+}
+
+const struct config_route *
+config_branches(const struct config_pipeline *pipeline, size_t i, const char *route)
+{
+	const struct config_stage *stage = &pipeline->stages[i];
+
+	for (size_t r = 0; r < stage->n_routes; r++)
+		if (strcmp(stage->routes[r].outcome, route) == 0)
+			return stage->routes[r].n_to > 0 ? &stage->routes[r] : NULL;
+	return NULL;
+}
+
+bool
+config_leads(const struct config_pipeline *pipeline, size_t i, size_t to)
+{
+	const struct config_stage *stage = &pipeline->stages[i];
+
+	for (size_t r = 0; r < stage->n_routes; r++) {
+		const struct config_route *route = &stage->routes[r];
+
+		if (leads_to(pipeline, route->stage) == (int)to)
+			return true;
+		for (size_t k = 0; k < route->n_to; k++)
+			if (find_stage(pipeline, route->to[k]) == (int)to)
+				return true;
+	}
+	return config_next(pipeline, i, "done") == (int)to;
+}
+
+char *
+config_route_text(const struct config_route *route)
+{
+	struct buf text;
+
+	if (route->n_to == 0)
+		return config_string_text(route->stage);
+	buf_init(&text);
+	for (size_t i = 0; i < route->n_to; i++) {
+		buf_adds(&text, i ? ", " : "{ to = ( ");
+		buf_add_json(&text, route->to[i], strlen(route->to[i]));
+	}
+	buf_adds(&text, " ); then = ");
+	buf_add_json(&text, route->stage, strlen(route->stage));
+	buf_printf(&text, "; join = \"%s\"; }", route->any ? "any" : "all");
+	return buf_steal(&text);
+}
+
 #define OTHER_PIPELINE "pipeline:"
 
 /* The name of the pipeline that a route leads children to; NULL: it stays in its own. */
@@ -77,6 +129,8 @@ config_child(const struct config *config, const struct config_pipeline *pipeline
 		*ret_pipeline = to ? (size_t)(to - config->pipelines) : 0;
 		return to != NULL;
 	}
+	if (config_branches(pipeline, i, route)) /* each child to several: nobody asked for that */
+		return false;
 	next = config_next(pipeline, i, route);
 	*ret_pipeline = (size_t)(pipeline - config->pipelines);
 	*ret_stage = (size_t)next;
@@ -100,6 +154,43 @@ check_other_pipeline(const struct config *config, const struct config_stage *sta
 		               route->outcome, stage->name, name);
 }
 
+/* `names`: of all stages, and "end". */
+static void
+check_fork(const struct config_pipeline *p, const struct config_stage *stage,
+           const struct config_route *route, const char **names, struct problems *problems)
+{
+	if (leads_to(p, route->stage) < 0)
+		config_problem(
+		    problems, stage->file, route->line,
+		    "route %s of stage %s goes on at '%s', which is not a stage of pipeline %s%s",
+		    route->outcome, stage->name, route->stage, p->name,
+		    config_suggest(route->stage, names, p->n_stages + 1));
+	for (size_t i = 0; i < route->n_to; i++) {
+		const char *to = route->to[i];
+		bool twice = false;
+
+		for (size_t k = 0; k < i; k++)
+			twice |= strcmp(route->to[k], to) == 0;
+		if (find_stage(p, to) < 0)
+			config_problem(
+			    problems, stage->file, route->line,
+			    "route %s of stage %s has a branch to '%s', which is not a stage of "
+			    "pipeline %s%s",
+			    route->outcome, stage->name, to, p->name,
+			    config_suggest(to, names, p->n_stages));
+		else if (strcmp(to, route->stage) == 0)
+			config_problem(
+			    problems, stage->file, route->line,
+			    "route %s of stage %s: %s is a branch, and the stage where the "
+			    "branches meet; then must name another",
+			    route->outcome, stage->name, to);
+		else if (twice)
+			config_problem(problems, stage->file, route->line,
+			               "route %s of stage %s has two branches to %s",
+			               route->outcome, stage->name, to);
+	}
+}
+
 static void
 check_routes(const struct config *config, const struct config_pipeline *p,
              const struct config_stage *stage, struct problems *problems)
@@ -112,7 +203,9 @@ check_routes(const struct config *config, const struct config_pipeline *p,
 	for (size_t r = 0; r < stage->n_routes; r++) {
 		const struct config_route *route = &stage->routes[r];
 
-		if (other_pipeline(route))
+		if (route->n_to > 0)
+			check_fork(p, stage, route, names, problems);
+		else if (other_pipeline(route))
 			check_other_pipeline(config, stage, route, problems);
 		else if (leads_to(p, route->stage) < 0)
 			config_problem(

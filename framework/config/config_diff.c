@@ -92,7 +92,7 @@ add_stage(struct facts *facts, const char *pipeline, const struct config_stage *
 		add(facts, pipeline, s->name, mem_dup("other routes"), config_string_text(s->next));
 	for (size_t i = 0; i < s->n_routes; i++)
 		add(facts, pipeline, s->name, mem_printf("route %s", s->routes[i].outcome),
-		    config_string_text(s->routes[i].stage));
+		    config_route_text(&s->routes[i]));
 }
 
 static void

@@ -67,6 +67,21 @@ copy_option(const struct config_option *from)
 	return to;
 }
 
+static struct config_route
+copy_route(const struct config_route *from)
+{
+	struct config_route to = *from;
+
+	to.outcome = mem_dup(from->outcome);
+	to.stage = mem_dup(from->stage);
+	to.to = NULL;
+	if (from->n_to > 0)
+		to.to = mem_array(NULL, from->n_to, sizeof *to.to);
+	for (size_t i = 0; i < from->n_to; i++)
+		to.to[i] = mem_dup(from->to[i]);
+	return to;
+}
+
 struct config_stage
 config_stage_copy(const struct config_stage *from)
 {
@@ -85,9 +100,7 @@ config_stage_copy(const struct config_stage *from)
 		to.options[i] = copy_option(&from->options[i]);
 	to.routes = mem_array(NULL, from->n_routes + 1, sizeof *to.routes);
 	for (size_t i = 0; i < from->n_routes; i++)
-		to.routes[i] = (struct config_route){ mem_dup(from->routes[i].outcome),
-			                              mem_dup(from->routes[i].stage),
-			                              from->routes[i].line };
+		to.routes[i] = copy_route(&from->routes[i]);
 	return to;
 }
 

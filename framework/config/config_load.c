@@ -174,6 +174,8 @@ config_load(const char *path, const struct config_override *over, size_t n_over,
 	if (problems.n == 0)
 		config_check(config, &problems);
 	if (problems.n == 0)
+		config_join(config, &problems);
+	if (problems.n == 0)
 		config_expand(config, &problems);
 	if (problems.n > 0) {
 		config_free(config);

@@ -10,6 +10,7 @@
 
 #define ATTEMPTS_MOST 1000
 #define LIMIT_MOST 1000000
+#define BRANCHES_MOST 64
 
 static const char *const pipeline_keys[] = {
 #define PIPELINE_KEY(name, fallback, help) #name,
@@ -22,6 +23,8 @@ static const char *const stage_keys[] = {
 #undef STAGE_KEY
 };
 const char *const config_outputs_names[] = { "last", "all", "none" };
+static const char *const fork_keys[] = { "to", "then", "join" };
+static const char *const join_names[] = { "all", "any" };
 static const char *const when_full_names[] = { "warn", "refuse" };
 
 static int64_t
@@ -201,6 +204,63 @@ read_options(struct config_stage *stage, const config_setting_t *group,
 		read_option(&stage->options[i], config_setting_get_elem(options, (unsigned)i), at);
 }
 
+/* to = ( "embed", "summarise" ) */
+static void
+read_branches(struct config_route *route, const config_setting_t *group,
+              const struct config_place *at)
+{
+	const config_setting_t *to = config_setting_get_member(group, "to");
+	int n = to && config_setting_is_aggregate(to) ? config_setting_length(to) : 0;
+
+	route->to = mem_array(NULL, (size_t)n, sizeof *route->to);
+	for (int i = 0; i < n && i < BRANCHES_MOST; i++) {
+		const char *name = config_setting_get_string_elem(to, i);
+
+		if (name)
+			route->to[route->n_to++] = mem_dup(name);
+	}
+	if (n < 2 || n > BRANCHES_MOST || route->n_to < (size_t)n)
+		config_problem(at->problems, at->file, config_line_of(to ? to : group),
+		               "route %s: to must name 2 to %d stages: to = ( \"a\", \"b\" )",
+		               route->outcome, BRANCHES_MOST);
+}
+
+/* { to = ( "embed", "summarise" ); then = "store"; join = "all"; } */
+static void
+read_fork(struct config_route *route, const config_setting_t *group, const struct config_place *at)
+{
+	const config_setting_t *then = config_setting_get_member(group, "then");
+	const char *stage = then ? config_setting_get_string(then) : NULL;
+
+	config_check_keys(group, "route", fork_keys, countof(fork_keys), at);
+	route->stage = mem_dup(stage ? stage : "");
+	route->any = config_read_choice(group, "join", join_names, countof(join_names), at) == 1;
+	if (!stage)
+		config_problem(at->problems, at->file, config_line_of(then ? then : group),
+		               "route %s leads to several stages: then must name the one where the "
+		               "job goes on, or \"end\"",
+		               route->outcome);
+	read_branches(route, group, at);
+}
+
+static void
+read_route(struct config_route *route, const config_setting_t *setting,
+           const struct config_place *at)
+{
+	const char *to = config_setting_get_string(setting);
+
+	*route = (struct config_route){ .outcome = mem_dup(config_setting_name(setting)),
+		                        .line = config_line_of(setting) };
+	if (config_setting_is_group(setting)) {
+		read_fork(route, setting, at);
+		return;
+	}
+	route->stage = mem_dup(to ? to : "");
+	if (!to)
+		config_problem(at->problems, at->file, route->line,
+		               "route %s must name a stage, or \"end\"", route->outcome);
+}
+
 static void
 read_routes(struct config_stage *stage, const config_setting_t *group,
             const struct config_place *at)
@@ -211,20 +271,9 @@ read_routes(struct config_stage *stage, const config_setting_t *group,
 		return;
 	stage->routes = mem_array(NULL, (size_t)config_setting_length(routes),
 	                          sizeof(*stage->routes));
-	for (int i = 0; i < config_setting_length(routes); i++) {
-		const config_setting_t *route = config_setting_get_elem(routes, (unsigned)i);
-		const char *to = config_setting_get_string(route);
-
-		if (to)
-			stage->routes[stage->n_routes++] = (struct config_route){
-				mem_dup(config_setting_name(route)), mem_dup(to),
-				config_line_of(route)
-			};
-		else
-			config_problem(at->problems, at->file, config_line_of(route),
-			               "route %s must name a stage, or \"end\"",
-			               config_setting_name(route));
-	}
+	for (int i = 0; i < config_setting_length(routes); i++)
+		read_route(&stage->routes[stage->n_routes++],
+		           config_setting_get_elem(routes, (unsigned)i), at);
 }
 
 /* ---- stages ---- */
@@ -265,6 +314,10 @@ read_use(struct config_stage *stage, const config_setting_t *group, const struct
 			               "route %s: a pipeline is left by its end alone, which may "
 			               "lead elsewhere: routes: { end = \"%s\"; };",
 			               route->outcome, route->stage);
+		else if (route->n_to > 0)
+			config_problem(at->problems, at->file, route->line,
+			               "the end of a pipeline that is used leads to one stage; a "
+			               "stage may lead to several");
 		else
 			stage->next = mem_dup(route->stage);
 	}
@@ -360,6 +413,9 @@ config_stage_free(struct config_stage *stage)
 	for (size_t i = 0; i < stage->n_routes; i++) {
 		free(stage->routes[i].outcome);
 		free(stage->routes[i].stage);
+		for (size_t k = 0; k < stage->routes[i].n_to; k++)
+			free(stage->routes[i].to[k]);
+		free(stage->routes[i].to);
 	}
 	free(stage->options);
 	free(stage->routes);

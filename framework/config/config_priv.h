@@ -73,6 +73,10 @@ void config_pipeline_free(struct config_pipeline *pipeline);
 /* config_leave.c */
 struct config_stage config_stage_copy(const struct config_stage *from);
 
+/* config_join.c: routes to several stages. Which stages are in a branch, and no job comes to them
+ * otherwise; their routes to where the branches meet become the end of the job that goes there. */
+void config_join(struct config *config, struct problems *problems);
+
 /* config_use.c: pipelines that are used as stages of others. Circles, names that are not there;
  * then, when all is well, each use gives way to the stages that it stands for. */
 void config_check_uses(const struct config *config, struct problems *problems);

@@ -122,6 +122,7 @@ struct part {
 	const char *end;                /* where its end leads, as a name of the whole */
 	const struct config_stage *use; /* NULL: the one that becomes */
 	bool durable;                   /* the use says so of its first stage */
+	bool branch;                    /* and this of all of them */
 	bool follows; /* its end leads to what stands behind it: nobody need say so */
 };
 
@@ -155,6 +156,15 @@ target_of(const struct expansion *x, const struct part *part, const char *to)
 }
 
 static void
+rename_to(const struct expansion *x, const struct part *part, char **name)
+{
+	char *to = *name ? target_of(x, part, *name) : NULL;
+
+	free(*name);
+	*name = to;
+}
+
+static void
 check_length(const struct expansion *x, const struct part *part, const struct config_stage *stage)
 {
 	if (strlen(stage->name) > NAME_MOST)
@@ -179,14 +189,15 @@ place_stage(struct expansion *x, const struct part *part, size_t i)
 	if (part->use)
 		stage->from = mem_dup(part->pipeline->name);
 	stage->durable |= part->durable && i == 0;
-	if (last && !part->follows)
-		stage->next = mem_dup(part->end);
+	stage->branch |= part->branch;
+	rename_to(x, part, &stage->next);
 	for (size_t r = 0; r < stage->n_routes; r++) {
-		char *to = target_of(x, part, stage->routes[r].stage);
-
-		free(stage->routes[r].stage);
-		stage->routes[r].stage = to;
+		rename_to(x, part, &stage->routes[r].stage);
+		for (size_t k = 0; k < stage->routes[r].n_to; k++)
+			rename_to(x, part, &stage->routes[r].to[k]);
 	}
+	if (last && !part->follows && !stage->next)
+		stage->next = mem_dup(part->end);
 	check_length(x, part, stage);
 }
 
@@ -208,6 +219,7 @@ place_use(struct expansion *x, const struct part *part, size_t i)
 		.end = end,
 		.use = use,
 		.durable = use->durable || (part->durable && i == 0),
+		.branch = use->branch || part->branch,
 		.follows = !use->next && (!last || part->follows),
 	};
 

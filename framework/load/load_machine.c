@@ -56,8 +56,13 @@ add_stage(const struct config_stage *s, struct buf *text)
 	           s->max_running, s->rate, s->burst, s->max_ready);
 	if (s->next)
 		buf_printf(text, "next %s\n", s->next);
-	for (size_t i = 0; i < s->n_routes; i++)
-		buf_printf(text, "route %s %s\n", s->routes[i].outcome, s->routes[i].stage);
+	for (size_t i = 0; i < s->n_routes; i++) {
+		const struct config_route *route = &s->routes[i];
+		char *to = route->n_to > 0 ? config_route_text(route) : mem_dup(route->stage);
+
+		buf_printf(text, "route %s %s\n", route->outcome, to);
+		free(to);
+	}
 	config_options_text(s, text);
 	buf_addc(text, '\n');
 }

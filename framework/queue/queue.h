@@ -66,7 +66,12 @@ enum settle_kind {
 	SETTLE_WAIT_ALL = 6, /* then go on to `lane`; dead when one failed */
 	SETTLE_WAIT_ANY = 7, /* then go on to `lane` */
 	SETTLE_LAST_ALL = 8, /* then are completed; dead when one failed */
-	SETTLE_LAST_ANY = 9  /* then are completed */
+	SETTLE_LAST_ANY = 9, /* then are completed */
+	/* the same where some of them are branches, whose messages are joined to the job's */
+	SETTLE_JOIN_ALL = 10,
+	SETTLE_JOIN_ANY = 11,
+	SETTLE_LAST_JOIN_ALL = 12,
+	SETTLE_LAST_JOIN_ANY = 13
 };
 
 struct settle_set {
@@ -96,8 +101,8 @@ struct settle_failure {
 
 struct settle_child {
 	int64_t parent;
-	int32_t lane; /* where it begins */
-	const char *attributes;
+	int32_t lane;           /* where it begins */
+	const char *attributes; /* NULL: a branch of its parent, whose message it has */
 	size_t attributes_len;
 	const void *body; /* NULL: none */
 	size_t body_len;

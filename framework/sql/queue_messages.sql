@@ -10,5 +10,6 @@ from penstock.lease l, pg_catalog.unnest(l.jobs) r
 cross join lateral (select * from penstock.job j where j.id >= pg_catalog.lower(r) and j.id < pg_catalog.upper(r)
                     order by j.id limit pg_catalog.upper(r) - pg_catalog.lower(r)) j
 left join lateral (select * from penstock.output o where o.job = j.id and o.hop = l.input_hop and l.input_hop > 0 limit 1) o on true
-cross join lateral (select case when o.job is null then j.body else o.body end as body) b
+cross join lateral (select case when o.job is not null then o.body when j.body_job is null then j.body
+                                 else penstock.body_of(j.body_job, j.body_hop) end as body) b
 where l.token = $1::uuid;

@@ -121,7 +121,8 @@ worth_keeping(const struct chain *c, const struct work *work, const struct verdi
 {
 	if (!work->changed || v->kind == SETTLE_DISCARDED)
 		return false;
-	return v->kind != SETTLE_COMPLETED || c->pipeline->conf->outputs != OUTPUTS_NONE;
+	return v->kind != SETTLE_COMPLETED || c->pipeline->conf->outputs != OUTPUTS_NONE ||
+	       c->pipeline->conf->stages[work->at.stage].branch; /* it is to be joined */
 }
 
 /* The message that the verdict keeps: what the stage left when the job goes on, what it was given
@@ -216,6 +217,35 @@ refuse_malformed(struct chain *c)
 	return st;
 }
 
+static struct settle_child *
+add_child(struct worker *w)
+{
+	if (w->n_children == w->cap_children) {
+		w->cap_children = w->cap_children ? w->cap_children * 2 : 64;
+		w->children = mem_array(w->children, w->cap_children, sizeof(*w->children));
+	}
+	return &w->children[w->n_children++];
+}
+
+size_t
+chain_branch(struct worker *w, const struct position *at, int64_t job, const char *route)
+{
+	const struct pool_pipeline *pipeline = &w->pool->pipelines[at->pipeline];
+	const struct config_route *branches = config_branches(pipeline->conf, at->stage, route);
+
+	for (size_t i = 0; branches && i < branches->n_to; i++) {
+		int to = config_stage_index(pipeline->conf, branches->to[i]);
+
+		check(to >= 0);
+		counter_add(pool_slot(w, pipeline->lanes[to].id), COUNTER_came, 1);
+		*add_child(w) = (struct settle_child){
+			.parent = job,
+			.lane = pipeline->lanes[to].id,
+		};
+	}
+	return branches ? branches->n_to : 0;
+}
+
 /* Takes over the children of a job that its stage is done with. False: one would begin nowhere. */
 static bool
 take_children(struct chain *c, const struct work *work)
@@ -228,11 +258,7 @@ take_children(struct chain *c, const struct work *work)
 		if (!config_child(c->pool->config, c->pipeline->conf, work->at.stage, child->route,
 		                  &pipeline, &stage))
 			return false;
-		if (w->n_children == w->cap_children) {
-			w->cap_children = w->cap_children ? w->cap_children * 2 : 64;
-			w->children = mem_array(w->children, w->cap_children, sizeof(*w->children));
-		}
-		w->children[w->n_children++] = (struct settle_child){
+		*add_child(w) = (struct settle_child){
 			.parent = work->job.ps.id,
 			.lane = c->pool->pipelines[pipeline].lanes[stage].id,
 			.attributes = child->attributes,
@@ -307,6 +333,7 @@ take_outcome(struct chain *c, struct work *work)
 		outcome.kind = PS_DONE;
 	if (!outcome.route)
 		outcome.route = release_default_route(lane->release);
+	count_rows(c, work, chain_branch(c->worker, &work->at, work->job.ps.id, outcome.route));
 	if (job->changed) {
 		job->in = job->out;
 		job->body_absent = job->body_absent && !job->out.body && job->out.body_len > 0;

@@ -84,6 +84,9 @@ verdict_later(struct worker *w, const struct ready_later *r)
 	};
 	if (!outcome.route)
 		outcome.route = release_default_route(r->job->lane->release);
+	if (outcome.kind == PS_DONE)
+		counter_add(pool_slot(w, r->job->lane->id), COUNTER_rows,
+		            (uint64_t)chain_branch(w, &r->job->at, r->job->job, outcome.route));
 	if (verdict_of(w->pool, &r->job->at, &outcome, splitmix64(r->job->token), &v, &next)) {
 		verdict_forward(w->pool, &r->job->at, next, &v);
 		counter_add(pool_slot(w, v.lane), COUNTER_came, 1);
@@ -126,6 +129,7 @@ settle_ready(struct worker *w, struct ready_later *ready, size_t n)
 
 	qsort(ready, n, sizeof(*ready), compare_place);
 	for (size_t i = 0; i < n; i = end) {
+		w->n_children = 0;
 		for (end = i; end < n && !compare_place(&ready[i], &ready[end]); end++) {
 			struct verdict *v = &verdicts[end - i];
 

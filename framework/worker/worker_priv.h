@@ -216,6 +216,10 @@ struct outcome {
 	enum ps_join join;
 };
 
+/* worker_chain.c: a branch for each stage to which `route` leads at once, if it does; how many. */
+size_t chain_branch(struct worker *worker, const struct position *at, int64_t job,
+                    const char *route);
+
 /* worker_verdict.c: pure, no database */
 /* Applies a stage's outcome to a job at `at`. Returns true when the job goes on to another stage
  * (*ret_next; the caller may fuse), false when it leaves the lease as *ret says. */

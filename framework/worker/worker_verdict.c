@@ -73,16 +73,24 @@ retry(const struct pool *pool, const struct position *at, const struct outcome *
 	add_failure(pool, at, outcome, ret);
 }
 
-/* Where a job that waits for its children goes then: on by its route, or to its end. */
+/* by branches, last, any */
+static const enum settle_kind waits[2][2][2] = {
+	{ { SETTLE_WAIT_ALL, SETTLE_WAIT_ANY }, { SETTLE_LAST_ALL, SETTLE_LAST_ANY } },
+	{ { SETTLE_JOIN_ALL, SETTLE_JOIN_ANY }, { SETTLE_LAST_JOIN_ALL, SETTLE_LAST_JOIN_ANY } },
+};
+
+/* Where a job that waits for its children goes then: on by its route, or to its end. Those that its
+ * stage gave it and the branches of its route are waited for together, and either may forbid that
+ * one fails. */
 static struct verdict
 wait_for_children(const struct pool *pool, const struct position *at, const struct outcome *outcome,
-                  size_t next)
+                  const struct config_route *branches, size_t next)
 {
 	const struct pool_pipeline *pipeline = &pool->pipelines[at->pipeline];
-	bool any = outcome->join == PS_JOIN_ANY, last = next == pipeline->conf->n_stages;
-	struct verdict v = leave(pool, at,
-	                         last ? (any ? SETTLE_LAST_ANY : SETTLE_LAST_ALL)
-	                              : (any ? SETTLE_WAIT_ANY : SETTLE_WAIT_ALL));
+	bool last = next == pipeline->conf->n_stages;
+	bool any = (outcome->kind != PS_SPLIT || outcome->join == PS_JOIN_ANY) &&
+	           (!branches || branches->any);
+	struct verdict v = leave(pool, at, waits[branches != NULL][last][any]);
 
 	if (!last)
 		v.lane = pipeline->lanes[next].id;
@@ -96,6 +104,7 @@ verdict_of(const struct pool *pool, const struct position *at, const struct outc
            uint64_t random, struct verdict *ret, size_t *ret_next)
 {
 	const struct config_pipeline *pipeline = pool->pipelines[at->pipeline].conf;
+	const struct config_route *branches;
 	int next;
 
 	switch (outcome->kind) {
@@ -113,8 +122,9 @@ verdict_of(const struct pool *pool, const struct position *at, const struct outc
 			retry(pool, at, &bad, random, ret);
 			return false;
 		}
-		if (outcome->kind == PS_SPLIT) {
-			*ret = wait_for_children(pool, at, outcome, (size_t)next);
+		branches = config_branches(pipeline, at->stage, outcome->route);
+		if (outcome->kind == PS_SPLIT || branches) {
+			*ret = wait_for_children(pool, at, outcome, branches, (size_t)next);
 			return false;
 		}
 		if ((size_t)next < pipeline->n_stages) {

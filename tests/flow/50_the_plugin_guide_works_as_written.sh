@@ -35,5 +35,6 @@ ok 'the stage in C++ too' has '"text": "hello"'
 ok 'the asynchronous stage keeps its promise' has '"bytes": '
 ok 'the transactional stage wrote what the job said' bash -c "grep -qx hello '$work/guide.out' && grep -qx 'world and all' '$work/guide.out'"
 ok 'a job is split' has 'child        by word: {"text": "two"}'
+ok 'two ways at once come together' grep -q '^{ "text" : "SEVERAL WAYS.*", "bytes" : [0-9]* }$' "$work/guide.out"
 ok 'and each part ran' grep -qx world "$work/guide.out"
 is 'nothing that it started is left' '' "$(pgrep -f "$work/stranger" || true)"

@@ -11,7 +11,7 @@ language sql as $$
 		array[0, 0]::smallint[], array[0, 0]::bigint[], array[first, second], '{}', '{}', '{}', '{}',
 		array[failed], array[1], array[1]::smallint[], array['TEST'], array['why'], array['r'])
 $$;
-select test.refused('a kind that there is not', $$ select two('{2,10}') $$, 'PS002', 'kind');
+select test.refused('a kind that there is not', $$ select two('{2,14}') $$, 'PS002', 'kind');
 select test.refused('a negative kind', $$ select two('{-1,2}') $$, 'PS002', 'kind');
 select test.refused('a null kind', $$ select two('{2,null}') $$, 'PS002', 'kind');
 select test.refused('fewer kinds than sets', $$ select two('{2}') $$, 'PS002', 'kind');

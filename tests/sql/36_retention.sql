@@ -52,3 +52,25 @@ select test.is('three go', 3, penstock.drop_block('7 days'));
 select test.is('the dead letter is there', 'dead', (select test.state(lower(jobs)) from penstock.dead));
 select test.is('with its reason', 1, (select count(*) from penstock.failure));
 select test.clean();
+
+-- a body that a branch shares, and that outlives the job whose it is
+select test.is('lanes of r', '{4,5,6,7}', penstock.register_pipeline('r', array['s', 'x', 'y', 'z'], array[3, 3, 3, 3]::smallint[])::text);
+select penstock.enqueue('r', '{}', 'kept') as parent \gset
+select count(*) from test.claim(20, 1, 4);
+update penstock.job set created_at = now() - interval '10 days';
+select penstock.close_block('1 hour'), penstock.make_blocks();
+select penstock.settle(test.token(20), '{11}', '{7}', '{0}', '{1}', '{0}', '{0}', '{0}', '{4}', array[test.held(20)], '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}',
+                       '{}', '{}', array[:parent, :parent], '{5,6}', array[null, null]::json[], array[null, null]::bytea[]);
+select test.is('its branches are in the next block', 1, (select count(distinct id >> penstock.block_bits()) - count(*) filter (where id >> penstock.block_bits() = :parent >> penstock.block_bits()) from penstock.job where parent = :parent));
+select count(*) from test.claim(21, 1, 5);
+select test.settle(21, 5, test.held(21), 5);
+insert into penstock.failure (job, lane, attempt, code, message, release) select lower(jobs), 5, 1, 'X', '', '' from penstock.dead;
+select count(*) from test.claim(22, 1, 6);
+select test.settle(22, 2, test.held(22), 6);
+select count(*) from test.claim(23, 1, 7);
+select test.settle(23, 2, test.held(23), 7);
+select age();
+select test.is('the job goes', 1, penstock.drop_block('7 days'));
+select test.is('its body stays with the branch that is dead', 'kept', (select convert_from(j.body, 'utf8') from penstock.dead d join penstock.job j on d.jobs @> j.id where d.lane = 5));
+select test.clean();
+select penstock.purge(array(select lower(jobs) from penstock.dead));

@@ -62,6 +62,11 @@ select test.broken('every dead letter has a reason');
 insert into penstock.failure (job, lane, attempt, code, message, release) values (12, 1, 1, 'X', '', '');
 select test.clean(); rollback;
 
+-- a body that is shared with nothing; a job that is to wait again and is not dead
+begin; update penstock.job set body_job = 4, body_hop = 0 where id = (select max(id) from penstock.job); select test.broken('every body that a job shares is there'); rollback;
+begin; insert into penstock.unjoined (job, lane, priority, hop, input_hop, bytes, children, any_end, last, branches)
+select max(id), 1, 0, 0, 0, 0, 2, false, false, '{1,2}' from penstock.job; select test.broken('what died of its branches is dead'); rollback;
+
 -- a set in a lane that is not there: no worker comes by, no view shows it
 begin; select test.settle(2, 0, test.held(2), 77); select test.broken('every set is in a lane that is there'); rollback;
 begin; update penstock.lease set lane = 77; select test.broken('every set is in a lane that is there'); rollback;

@@ -79,6 +79,41 @@ language sql as $$
 	      from unnest(test.held(t)) r, generate_series(lower(r), upper(r) - 1) as g(id), generate_series(1, n)) c
 $$;
 
+-- A whole lease of single jobs that goes to several lanes at once, and on to another then; what its stage made of the messages, if anything.
+create function test.fork(t int, kind int, made json default null, made_body bytea default null, p_hop int default 1, p_input int default 0,
+                          p_to int[] default '{5,6}', p_then int default 7) returns int
+language sql as $$
+	select penstock.settle(test.token(t), array[kind]::smallint[], array[p_then], array[0]::bigint[], array[p_hop]::smallint[],
+		array[case when made is null then p_input else p_hop end]::smallint[], array[0]::smallint[], array[0]::smallint[], array[10]::bigint[],
+		array[test.held(t)],
+		case when made is null then '{}' else (select array_agg(g.id) from unnest(test.held(t)) r, generate_series(lower(r), upper(r) - 1) as g(id)) end,
+		case when made is null then '{}' else array[p_hop]::smallint[] end, case when made is null then '{}' else array[made] end,
+		case when made is null then '{}' else array[made_body] end,
+		'{}', '{}', '{}', '{}', '{}', '{}', c.parent, c.lane, c.attributes, c.body)
+	from (select array_agg(g.id order by g.id, l.o) as parent, array_agg(l.lane order by g.id, l.o) as lane,
+	             array_agg(null::json) as attributes, array_agg(null::bytea) as body
+	      from unnest(test.held(t)) r, generate_series(lower(r), upper(r) - 1) as g(id), unnest(p_to) with ordinality as l(lane, o)) c
+$$;
+
+-- One job of a lease ends in a lane; what was made of its message.
+create function test.make(t int, p_lane int, p_job bigint, kind int default 2, made json default null, p_hop int default 1) returns int
+language plpgsql as $$
+begin
+	insert into penstock.failure (job, lane, attempt, code, message, release) select p_job, p_lane, 1, 'X', '', '' where kind = 5;
+	return penstock.settle(test.token(t), array[kind]::smallint[], array[p_lane], array[0]::bigint[], array[p_hop]::smallint[],
+		array[case when made is null then 0 else p_hop end]::smallint[], array[1]::smallint[], array[0]::smallint[], array[0]::bigint[],
+		array[penstock.as_set(array[p_job])], case when made is null then '{}' else array[p_job] end,
+		case when made is null then '{}' else array[p_hop]::smallint[] end, case when made is null then '{}' else array[made] end,
+		case when made is null then '{}' else array[null::bytea] end, '{}', '{}', '{}', '{}', '{}', '{}');
+end $$;
+create function test.end_one(t int, p_lane int, p_job bigint, kind int default 2, made json default null, p_hop int default 1) returns void
+language plpgsql as $$
+begin
+	perform test.claim(t, 10000, p_lane, most => 1000);
+	perform test.make(t, p_lane, p_job, kind, made, p_hop);
+	perform penstock.void_lease(test.token(t));
+end $$;
+
 create function test.state(id bigint) returns text
 language sql as $$ select state from penstock.job_state(id) $$;
 

@@ -72,6 +72,7 @@ end $$;
 create or replace function penstock.replace_block(p_block bigint, p_live int8multirange) returns bigint
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
+	v_bits constant int := penstock.block_bits();
 	v_kind text;
 	v_jobs bigint;
 begin
@@ -79,6 +80,10 @@ begin
 	select s.lane, s.outcome, sum(s.n) from penstock.settled s where s.block = p_block group by s.lane, s.outcome
 	on conflict (lane, outcome) do update set n = t.n + excluded.n;
 	select sum(s.n) into v_jobs from penstock.settled s where s.block = p_block;
+	-- bodies that stay shared: what has ended elsewhere ended before the job whose body it was, or as good as
+	update penstock.job j set body = penstock.body_of(j.body_job, j.body_hop), body_job = null, body_hop = null
+	where j.body_job >= p_block << v_bits and j.body_job < (p_block + 1) << v_bits and (j.id >> v_bits <> p_block or p_live @> j.id)
+	  and not exists (select from penstock.settled s where s.block = (j.id >> v_bits) and s.jobs @> j.id);
 	foreach v_kind in array array['job', 'output', 'failure', 'settled'] loop
 		execute format('alter table penstock.%1$I detach partition penstock.%2$I', v_kind, v_kind || '_' || p_block);
 		execute format('alter table penstock.%I rename to %I', v_kind || '_' || p_block, v_kind || '_dropped');

@@ -4,7 +4,8 @@
 -- Raises PS001 when the token does not hold these jobs (reaped, voided or settled before): a COMMIT that is already in the
 -- pipeline then becomes a ROLLBACK, and with it goes what a transactional stage wrote. That is the fencing.
 -- One element of the p_ arrays for each set: kind 0 ready, 1 deferred, 2 completed, 3 discarded, 4 cancelled, 5 dead; 6 to 9 wait for
--- their children (c_): 6 and 7 go on to p_lane then, 8 and 9 are completed; 6 and 8 fail when a child failed.
+-- their children (c_): 6 and 7 go on to p_lane then, 8 and 9 are completed; 6 and 8 fail when a child failed. 10 to 13 are these for jobs
+-- that have branches: children without attributes, which are given the job's message, and whose own is joined to it in the end.
 -- Answers how many jobs the lease still holds.
 create or replace function penstock.settle(
 	p_token uuid,
@@ -31,7 +32,7 @@ begin
 	end if;
 	-- below each kind picks its own sets: one that none picks would leave the lease and be nowhere
 	if exists (select from unnest(p_kind, p_jobs) as u(kind, jobs)
-	           where u.kind is null or u.kind not between 0 and 9 or u.jobs is null or isempty(u.jobs)) then
+	           where u.kind is null or u.kind not between 0 and 13 or u.jobs is null or isempty(u.jobs)) then
 		raise exception 'settle: a set without jobs, or of an unknown kind' using errcode = 'PS002';
 	end if;
 	delete from penstock.lease l where l.token = p_token and l.jobs = v_all returning * into v_lease;
@@ -69,7 +70,7 @@ begin
 	select range_agg(int8range(c.job, c.job + 1)) into v_cancel from penstock.cancel_request c where v_all @> c.job;
 	if v_cancel is not null then -- rare. What has not ended by itself ends here
 		for i in 1 .. cardinality(p_kind) loop
-			if p_kind[i] in (0, 1, 5, 6, 7, 8, 9) and p_jobs[i] && v_cancel then
+			if (p_kind[i] in (0, 1) or p_kind[i] >= 5) and p_jobs[i] && v_cancel then
 				p_kind := p_kind || 4::smallint;
 				p_lane := p_lane || p_lane[i];
 				p_jobs := p_jobs || (p_jobs[i] * v_cancel);
@@ -113,7 +114,7 @@ begin
 		from unnest(p_kind, p_lane, p_hop, p_input_hop, p_attempt, p_bytes, p_jobs) as u(kind, lane, hop, input_hop, attempt, bytes, jobs)
 		where u.kind = 5 and not isempty(u.jobs);
 	end if;
-	if cardinality(c_parent) > 0 or p_kind && '{6,7,8,9}' then
+	if cardinality(c_parent) > 0 or p_kind && '{6,7,8,9,10,11,12,13}' then
 		perform penstock.put_children(v_lease, v_all - coalesce(v_cancel, '{}'), p_kind, p_lane, p_hop, p_input_hop, p_bytes, p_jobs,
 		                              c_parent, c_lane, c_attributes, c_body);
 	end if;

@@ -1,5 +1,13 @@
 -- SPDX-License-Identifier: BSD-2-Clause
--- Children: jobs that a stage splits off, and parents that wait for them.
+-- Children: jobs that a stage splits off, or that go with a job's message through several stages at once; and parents that wait for them.
+
+-- A body that a job shares, see 0011_branches. A function, so that statements that nearly never need it do not carry its plan.
+create or replace function penstock.body_of(p_job bigint, p_hop smallint) returns bytea
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+	return case when p_hop > 0 then (select o.body from penstock.output o where o.job = p_job and o.hop = p_hop)
+	            else (select j.body from penstock.job j where j.id = p_job) end;
+end $$;
 
 -- The part of settle that starts children (c_) of jobs in p_alive, and sets those of their parents aside that wait.
 create or replace function penstock.put_children(
@@ -9,15 +17,25 @@ create or replace function penstock.put_children(
 language plpgsql set search_path = pg_catalog, pg_temp set jit = off as $$
 declare
 	v_wait int8multirange;
+	v_join int8multirange := '{}';
 	v_n bigint;
 	v_lane int;
 begin
+	if p_kind && '{10,11,12,13}' then
+		select coalesce(range_agg(r), '{}') into v_join
+		from unnest(p_kind, p_jobs) as u(kind, jobs), unnest(u.jobs) r where u.kind between 10 and 13;
+	end if;
+	if exists (select from unnest(c_parent, c_attributes) as u(parent, attributes)
+	           where u.attributes is null and p_alive @> u.parent and not v_join @> u.parent) then
+		raise exception 'settle: a branch of a job that does not wait for it' using errcode = 'PS002';
+	end if;
 	select coalesce(range_agg(r), '{}') into v_wait
-	from unnest(p_kind, p_jobs) as u(kind, jobs), unnest(u.jobs) r where u.kind between 6 and 9;
+	from unnest(p_kind, p_jobs) as u(kind, jobs), unnest(u.jobs) r where u.kind between 6 and 13;
 	with new as materialized (
 		select nextval('penstock.job_id') as id, u.parent, u.lane, u.attributes, u.body, penstock.check_message(u.attributes, u.body) as bytes,
 		       row_number() over (partition by u.lane) - 1 as o
-		from unnest(c_parent, c_lane, c_attributes, c_body) as u(parent, lane, attributes, body) where p_alive @> u.parent
+		from unnest(c_parent, c_lane, c_attributes, c_body) as u(parent, lane, attributes, body)
+		where p_alive @> u.parent and u.attributes is not null
 	), job as (
 		insert into penstock.job (id, pipeline, parent, attributes, body)
 		select n.id, l.pipeline, n.parent, n.attributes, n.body from new n join penstock.lane l on l.id = n.lane
@@ -37,9 +55,116 @@ begin
 	join (select x.parent, count(*) as n from unnest(c_parent) as x(parent) group by x.parent) c on c.parent = g.id
 	where u.kind between 6 and 9;
 	get diagnostics v_n = row_count;
+	if not isempty(v_join) then
+		v_n := v_n + penstock.put_branches(p_lease, p_alive, p_kind, p_lane, p_hop, p_input_hop, p_bytes, p_jobs, c_parent, c_lane, c_attributes);
+	end if;
 	if v_n <> penstock.cardinality(v_wait) then
 		raise exception 'settle: a job waits for children that it has not' using errcode = 'PS002';
 	end if;
+end $$;
+
+-- Children with their parents' messages, and those parents set aside; answers how many of them. What comes here has just been stored.
+create or replace function penstock.put_branches(
+	p_lease penstock.lease, p_alive int8multirange,
+	p_kind smallint[], p_lane int[], p_hop smallint[], p_input_hop smallint[], p_bytes bigint[], p_jobs int8multirange[],
+	c_parent bigint[], c_lane int[], c_attributes json[]) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp set jit = off set enable_seqscan = off as $$
+declare
+	v_n bigint;
+begin
+	with parent as materialized (
+		select g.id, s.kind, s.lane, s.hop, s.input_hop, s.bytes / penstock.cardinality(s.jobs) as bytes
+		from unnest(p_kind, p_lane, p_hop, p_input_hop, p_bytes, p_jobs) as s(kind, lane, hop, input_hop, bytes, jobs)
+		cross join unnest(s.jobs) r cross join generate_series(lower(r), upper(r) - 1) as g(id)
+		where s.kind between 10 and 13
+	), branch as materialized (
+		-- ids in the order of the routes
+		select nextval('penstock.job_id') as id, u.parent, u.lane, u.input_hop, u.bytes, u.o
+		from (select u.parent, u.lane, p.input_hop, p.bytes, u.o
+		      from unnest(c_parent, c_lane, c_attributes) with ordinality as u(parent, lane, attributes, o) join parent p on p.id = u.parent
+		      where u.attributes is null order by u.o offset 0) u
+	), job as (
+		insert into penstock.job (id, pipeline, parent, attributes, body_job, body_hop, traceparent)
+		select b.id, l.pipeline, b.parent, case when o.job is null then j.attributes else o.attributes end,
+		       case when o.body is not null then b.parent when o.job is null then coalesce(j.body_job, case when j.body is not null then j.id end) end,
+		       case when o.body is not null then b.input_hop when o.job is null then coalesce(j.body_hop, case when j.body is not null then 0::smallint end) end,
+		       j.traceparent
+		from branch b join penstock.lane l on l.id = b.lane
+		cross join lateral (select * from penstock.job j where j.id = b.parent limit 1) j
+		left join lateral (select * from penstock.output o where o.job = b.parent and o.hop = b.input_hop and b.input_hop > 0 limit 1) o on true
+	), kin as (
+		insert into penstock.child (job, parent) select b.id, b.parent from branch b
+	), ready as (
+		insert into penstock.parcel (lane, priority, n, bytes, jobs)
+		select b.lane, p_lease.priority, count(*), sum(b.bytes), range_agg(int8range(b.id, b.id + 1))
+		from (select b.*, row_number() over (partition by b.lane order by b.o) - 1 as i from branch b) b group by b.lane, b.i / 1000
+	)
+	insert into penstock.waiting (job, lane, priority, hop, input_hop, bytes, pending, children, any_end, last, branches)
+	select p.id, p.lane, p_lease.priority, p.hop, p.input_hop, p.bytes, c.n, c.n, p.kind in (11, 13), p.kind in (12, 13), b.ids
+	from parent p
+	join (select b.parent, array_agg(b.id order by b.o) as ids from branch b group by b.parent) b on b.parent = p.id
+	join (select x.parent, count(*) as n from unnest(c_parent) as x(parent) group by x.parent) c on c.parent = p.id;
+	get diagnostics v_n = row_count;
+	return v_n;
+end $$;
+
+-- What branches that completed made of a job's attributes, in the order of the route: of those that they changed, or added, each has
+-- the value of the last one; what they took away stays. Null: nothing.
+create or replace function penstock.join_attributes(p_attributes json, p_branches bigint[]) returns json
+language plpgsql stable set search_path = pg_catalog, pg_temp set jit = off as $$
+begin
+	return (
+		with base as materialized (
+			select e.key, e.value, e.o from json_each(p_attributes) with ordinality as e(key, value, o)
+		), made as materialized (
+			select distinct on (e.key) e.key, e.value, b.o as branch, e.o
+			from unnest(p_branches) with ordinality as b(id, o)
+			cross join lateral (select o.attributes from penstock.output o where o.job = b.id order by o.hop desc limit 1) m
+			cross join lateral json_each(m.attributes) with ordinality as e(key, value, o)
+			left join base on base.key = e.key
+			where exists (select from penstock.settled s where s.block = (b.id >> penstock.block_bits()) and s.outcome = 2 and s.jobs @> b.id)
+			  and (base.key is null or (base.value::text <> e.value::text and base.value::jsonb <> e.value::jsonb))
+			order by e.key, b.o desc, e.o desc
+		)
+		select json_object_agg(a.key, a.value order by a.branch, a.o)
+		from (select base.key, coalesce(made.value, base.value) as value, 0 as branch, base.o from base left join made on made.key = base.key
+		      union all
+		      select made.key, made.value, made.branch, made.o from made where not exists (select from base where base.key = made.key)) a
+		where exists (select from made)
+	);
+end $$;
+
+-- Stores what a job's branches made of its message. Answers what it is then, as the job waits no more; null: it is too large.
+create or replace function penstock.join_branches(p_job penstock.waiting) returns penstock.waiting
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+	v_attributes json;
+	v_joined json;
+	v_body bytea;
+begin
+	if p_job.input_hop > 0 then
+		select o.attributes into v_attributes from penstock.output o where o.job = p_job.job and o.hop = p_job.input_hop;
+	else
+		select j.attributes into v_attributes from penstock.job j where j.id = p_job.job;
+	end if;
+	v_joined := penstock.join_attributes(v_attributes, p_job.branches);
+	if v_joined is null then
+		return p_job;
+	end if;
+	if octet_length(v_joined::text) > 1048576 then
+		return null;
+	end if;
+	if p_job.input_hop > 0 then
+		v_body := penstock.body_of(p_job.job, p_job.input_hop);
+	else
+		select case when j.body_job is null then j.body else penstock.body_of(j.body_job, j.body_hop) end into v_body
+		from penstock.job j where j.id = p_job.job;
+	end if;
+	p_job.hop := p_job.hop + 1;
+	p_job.input_hop := p_job.hop;
+	p_job.bytes := octet_length(v_joined::text) + coalesce(octet_length(v_body), 0);
+	insert into penstock.output (job, hop, attributes, body) values (p_job.job, p_job.hop, v_joined, v_body);
+	return p_job;
 end $$;
 
 -- Jobs ended: their parents wait for fewer. In the order of the parents, so that two of these do not wait for each other; by UPDATE, so
@@ -71,21 +196,95 @@ create or replace function penstock.end_wait(p_job penstock.waiting) returns voi
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
 	v_job constant int8multirange := int8multirange(int8range(p_job.job, p_job.job + 1));
+	v_now penstock.waiting := p_job;
 begin
 	delete from penstock.waiting w where w.job = p_job.job;
 	if p_job.failed > 0 and not p_job.any_end then
-		insert into penstock.dead (lane, priority, attempt, hop, input_hop, n, bytes, jobs)
-		values (p_job.lane, p_job.priority, 0, p_job.hop, p_job.input_hop, 1, p_job.bytes, v_job);
-		insert into penstock.failure (job, lane, attempt, code, message, release)
-		values (p_job.job, p_job.lane, 0, 'CHILD_FAILED', format('%s of its %s children did not complete', p_job.failed, p_job.children), '');
-		perform penstock.jobs_ended('{}', v_job, v_job);
-	elsif p_job.last then
+		perform penstock.die_of_children(p_job, 'CHILD_FAILED', format('%s of its %s children did not complete', p_job.failed, p_job.children));
+		return;
+	end if;
+	if p_job.branches is not null then
+		v_now := penstock.join_branches(p_job);
+	end if;
+	if v_now.job is null then
+		perform penstock.die_of_children(p_job, 'JOIN_TOO_LARGE', 'the attributes that its branches made are more than 1048576 bytes together');
+	elsif v_now.last then
+		if p_job.branches is not null then
+			delete from penstock.missed m where m.job = p_job.job; -- nothing comes for which it would wait
+		end if;
 		insert into penstock.settled (block, lane, outcome, n, jobs) values (p_job.job >> penstock.block_bits(), p_job.lane, 2, 1, v_job);
 		perform penstock.jobs_ended(v_job, '{}');
+	elsif p_job.branches is not null and not isempty(penstock.wait_again(row(0, v_now.lane, v_now.priority, 0, v_now.hop, v_now.input_hop,
+	                                                                        clock_timestamp(), 1, v_now.bytes, v_job)::penstock.dead)) then
+		return; -- a dead letter that was replayed, for its branches: now for its turn
 	else
 		insert into penstock.parcel (lane, priority, attempt, hop, input_hop, n, bytes, jobs)
-		values (p_job.lane, p_job.priority, 0, p_job.hop, p_job.input_hop, 1, p_job.bytes, v_job);
-		perform penstock.ring(p_job.lane);
+		values (v_now.lane, v_now.priority, 0, v_now.hop, v_now.input_hop, 1, v_now.bytes, v_job);
+		perform penstock.ring(v_now.lane);
+	end if;
+end $$;
+
+-- A dead letter; one that had branches can wait for them again.
+create or replace function penstock.die_of_children(p_job penstock.waiting, p_code text, p_message text) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+	v_job constant int8multirange := int8multirange(int8range(p_job.job, p_job.job + 1));
+begin
+	insert into penstock.dead (lane, priority, attempt, hop, input_hop, n, bytes, jobs)
+	values (p_job.lane, p_job.priority, 0, p_job.hop, p_job.input_hop, 1, p_job.bytes, v_job);
+	insert into penstock.failure (job, lane, attempt, code, message, release)
+	values (p_job.job, p_job.lane, 0, p_code, p_message, '');
+	if p_job.branches is not null then
+		insert into penstock.unjoined (job, lane, priority, hop, input_hop, bytes, children, any_end, last, branches)
+		values (p_job.job, p_job.lane, p_job.priority, p_job.hop, p_job.input_hop, p_job.bytes, p_job.children, p_job.any_end, p_job.last, p_job.branches);
+	end if;
+	perform penstock.jobs_ended('{}', v_job, v_job);
+end $$;
+
+-- Holds a job where it is, so that it does not end before this transaction does; a dead letter begins again. False: it has ended.
+create or replace function penstock.hold_job(p_job bigint) returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp set jit = off as $$
+begin
+	loop
+		perform from penstock.lease q where q.jobs @> p_job for update;
+		if found then return true; end if;
+		perform from penstock.parcel q where q.jobs @> p_job for update;
+		if found then return true; end if;
+		perform from penstock.deferred q where q.jobs @> p_job for update;
+		if found then return true; end if;
+		perform from penstock.parked q where q.jobs @> p_job for update;
+		if found then return true; end if;
+		perform from penstock.waiting q where q.job = p_job for update;
+		if found then return true; end if;
+		if exists (select from penstock.settled s where s.block = (p_job >> penstock.block_bits()) and s.jobs @> p_job)
+		   or not exists (select from penstock.job j where j.id = p_job) then
+			return false;
+		end if;
+		-- dead, or moved meanwhile: where it is now is seen by the next round
+		perform penstock.replay(array[p_job]);
+	end loop;
+end $$;
+
+-- A dead letter that died of its branches is replayed: with those that are dead, and it waits for all that have not ended. One that
+-- was given up is not waited for; without any other it goes on at once.
+create or replace function penstock.join_again(p_was penstock.unjoined) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+	v_branch bigint;
+	v_pending int := 0;
+	v_job penstock.waiting;
+begin
+	foreach v_branch in array p_was.branches loop
+		if penstock.hold_job(v_branch) then
+			insert into penstock.child (job, parent) values (v_branch, p_was.job);
+			v_pending := v_pending + 1;
+		end if;
+	end loop;
+	insert into penstock.waiting (job, lane, priority, hop, input_hop, bytes, pending, children, any_end, last, branches)
+	values (p_was.job, p_was.lane, p_was.priority, p_was.hop, p_was.input_hop, p_was.bytes, v_pending, p_was.children, p_was.any_end, p_was.last,
+	        p_was.branches) returning * into v_job;
+	if v_pending = 0 then
+		perform penstock.end_wait(v_job);
 	end if;
 end $$;
 
@@ -96,7 +295,8 @@ language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
 return query
-select j.id, (select s.state from penstock.job_state(j.id) s), coalesce(o.attributes, j.attributes), case when o.job is null then j.body else o.body end
+select j.id, (select s.state from penstock.job_state(j.id) s), coalesce(o.attributes, j.attributes),
+       case when o.job is not null then o.body when j.body_job is null then j.body else penstock.body_of(j.body_job, j.body_hop) end
 from penstock.job j
 left join lateral (select * from penstock.output o where o.job = j.id order by o.hop desc limit 1) o on true
 where j.parent = p_job order by j.id;

@@ -21,6 +21,7 @@ begin
 	-- parents first: one whose children are cancelled before it would die of them
 	for v_waiting in select w.* from penstock.waiting w where p_jobs @> w.job order by w.job for update loop
 		delete from penstock.waiting w where w.job = v_waiting.job;
+		delete from penstock.missed m where m.job = v_waiting.job; -- one that was replayed, for its branches
 		perform penstock.end_jobs(v_waiting.lane, int8multirange(int8range(v_waiting.job, v_waiting.job + 1)));
 		v_sum := v_sum + 1;
 	end loop;
@@ -203,16 +204,24 @@ begin
 	end loop;
 end $$;
 
--- Dead letters begin again at the stage where they failed, with all their attempts; those with an ordering key in their turn. Answers how many.
+-- Dead letters begin again at the stage where they failed, with all their attempts; those with an ordering key in their turn, those that
+-- died of their branches when these ended. Answers how many.
 create or replace function penstock.replay(ids bigint[]) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
 	v_set penstock.dead;
+	v_was penstock.unjoined;
+	v_join int8multirange;
+	v_joins int8multirange := '{}';
 	v_ready int8multirange;
 	v_n int;
 	v_sum bigint := 0;
 begin
 	for v_set in select * from penstock.take_dead(penstock.as_set(replay.ids)) loop
+		select coalesce(range_agg(int8range(u.job, u.job + 1)), '{}') into v_join
+		from unnest(v_set.jobs) r cross join lateral (select u.job from penstock.unjoined u where u.job >= lower(r) and u.job < upper(r)) u;
+		v_joins := v_joins + v_join;
+		v_set.jobs := v_set.jobs - v_join;
 		v_ready := v_set.jobs - penstock.wait_again(v_set);
 		v_n := penstock.cardinality(v_ready);
 		if v_n > 0 then
@@ -221,6 +230,10 @@ begin
 			perform penstock.ring(v_set.lane);
 		end if;
 		v_sum := v_sum + v_set.n;
+	end loop;
+	-- when all of them are where they go: their branches may be among them
+	for v_was in delete from penstock.unjoined u where v_joins @> u.job returning u.* loop
+		perform penstock.join_again(v_was);
 	end loop;
 	return v_sum;
 end $$;
@@ -235,6 +248,7 @@ begin
 	for v_set in select * from penstock.take_dead(penstock.as_set(purge.ids)) loop
 		delete from penstock.missed m using unnest(v_set.jobs) r where m.job >= lower(r) and m.job < upper(r);
 		perform penstock.end_jobs(v_set.lane, v_set.jobs);
+		delete from penstock.unjoined u using unnest(v_set.jobs) r where u.job >= lower(r) and u.job < upper(r);
 		v_sum := v_sum + v_set.n;
 	end loop;
 	return v_sum;

@@ -67,13 +67,20 @@ begin
 		where not exists (select from penstock.job j where j.id = s.job);
 	return query select 'every job waits for as many children as have not ended', count(*), coalesce('job ' || min(w.job), '')
 		from penstock.waiting w where w.pending = 0 or w.pending <> (select count(*) from penstock.child k where k.parent = w.job);
+	return query select 'every body that a job shares is there', count(*), coalesce('job ' || min(j.id), '')
+		from penstock.job j
+		where j.body_job is not null and penstock.body_of(j.body_job, j.body_hop) is null
+		  and not exists (select from penstock.settled s where s.block = (j.id >> penstock.block_bits()) and s.jobs @> j.id);
+	return query select 'what died of its branches is dead', count(*), coalesce('job ' || min(u.job), '')
+		from penstock.unjoined u where not exists (select from penstock.dead d where d.jobs @> u.job);
 	return query select 'every turn has a job that has not ended', count(*), coalesce('job ' || min(t.job), '')
 		from penstock.turn t
 		where not exists (select from penstock.parcel q where q.jobs @> t.job) and not exists (select from penstock.deferred q where q.jobs @> t.job)
 		  and not exists (select from penstock.lease q where q.jobs @> t.job) and not exists (select from penstock.waiting w where w.job = t.job)
 		  and not exists (select from penstock.parked q where q.jobs @> t.job);
-	return query select 'every ordering key that is kept is that of a dead letter', count(*), coalesce('job ' || min(m.job), '')
-		from penstock.missed m where not exists (select from penstock.dead q where q.jobs @> m.job);
+	return query select 'every ordering key that is kept is that of a dead letter, or of one that waits for its branches again', count(*), coalesce('job ' || min(m.job), '')
+		from penstock.missed m where not exists (select from penstock.dead q where q.jobs @> m.job)
+		  and not exists (select from penstock.waiting w where w.job = m.job);
 	return query select 'no key runs more jobs at once than its stage lets it', count(*), coalesce('lane ' || min(k.lane), '')
 		from (select l.lane, u.key from penstock.lease l join penstock.lane x on x.id = l.lane
 		      left join lateral penstock.keys_of(l.jobs, l.input_hop, x.limit_key) m on l.job_keys is null and l.key_most > 0

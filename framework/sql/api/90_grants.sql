@@ -22,6 +22,7 @@ grant execute on function penstock.find_pipeline(text) to penstock_enqueue;
 grant execute on function penstock.job_state(bigint) to penstock_enqueue, penstock_read, penstock_read_payload;
 grant execute on function penstock.has_attribute(bigint, text, text), penstock.find_jobs(text, text, text, text, text),
 	penstock.find_dead(text, text, text, timestamptz, timestamptz, text, text) to penstock_read, penstock_read_payload;
+grant execute on function penstock.body_of(bigint, smallint) to penstock_read_payload;
 grant execute on function penstock.verify(), penstock.ended_since(bigint), penstock.at_rest() to penstock_read, penstock_read_payload;
 
 alter view penstock.lanes owner to penstock_owner;

@@ -22,6 +22,8 @@ struct mistake {
 #define PIPELINE(stages) "pipeline: { name = \"p\"; stages = (\n" stages "\n); };\n"
 
 #define Q(stage) "pipelines = ( { name = \"q\"; stages = ( { name = \"" stage "\"; } ); } );\n"
+#define FORKS(to, then)                                                                            \
+	"{ name = \"a\"; routes: {\n done = { to = ( " to " ); then = \"" then "\"; }; }; }"
 #define THIRTY "a-name-of-all-in-all-thirty-ch"
 #define USE(name, pipeline) "{ name = \"" name "\"; pipeline = \"" pipeline "\"; }"
 #define TEN(pipeline)                                                                                        \
@@ -382,6 +384,61 @@ static const struct mistake mistakes[] = {
 	  "pipelines = ( { name = \"p\"; stages = ( " TEN("a") " ); },\n{ name = \"a\"; stages = ( " TEN("b") " ); },\n"
 	  "{ name = \"b\"; stages = ( " TEN("c") " ); },\n{ name = \"c\"; stages = ( { name = \"s\"; }, { name = \"t\"; } ); } );\n",
 	  "1: pipeline p comes to more than 1000 stages with those that it uses\n" },
+
+	/* ---- routes to several stages ---- */
+	{ "a_route_to_several_stages_without_what_it_needs",
+	  PIPELINE("{ name = \"a\"; routes: {\n done = { }; }; }"),
+	  "3: route done leads to several stages: then must name the one where the job goes on, or \"end\"\n"
+	  "3: route done: to must name 2 to 64 stages: to = ( \"a\", \"b\" )\n" },
+	{ "a_route_to_several_stages_with_wrong_types",
+	  PIPELINE("{ name = \"a\"; routes: { done = {\n to = \"b\";\n then = 7;\n join = \"most\";\n them = 1; }; }; }"),
+	  "6: unknown key 'them' in a route; did you mean 'then'?\n"
+	  "5: join must be \"all\" or \"any\"\n"
+	  "4: route done leads to several stages: then must name the one where the job goes on, or \"end\"\n"
+	  "3: route done: to must name 2 to 64 stages: to = ( \"a\", \"b\" )\n" },
+	{ "a_route_to_several_stages_of_one",
+	  PIPELINE("{ name = \"a\"; routes: {\n done = { to = ( \"b\" ); then = \"end\"; }; }; },\n{ name = \"b\"; }"),
+	  "3: route done: to must name 2 to 64 stages: to = ( \"a\", \"b\" )\n" },
+	{ "branches_to_numbers",
+	  PIPELINE("{ name = \"a\"; routes: {\n done = { to = [ 1, 2 ]; then = \"end\"; }; }; },\n{ name = \"b\"; }"),
+	  "3: route done: to must name 2 to 64 stages: to = ( \"a\", \"b\" )\n" },
+	{ "branches_to_stages_that_there_are_not",
+	  PIPELINE(FORKS("\"bb\", \"end\"", "zz") ",\n{ name = \"b\"; },\n{ name = \"z\"; }"),
+	  "3: route done of stage a goes on at 'zz', which is not a stage of pipeline p; did you mean 'z'?\n"
+	  "3: route done of stage a has a branch to 'bb', which is not a stage of pipeline p; did you mean 'b'?\n"
+	  "3: route done of stage a has a branch to 'end', which is not a stage of pipeline p\n" },
+	{ "branches_to_another_pipeline",
+	  PIPELINE(FORKS("\"b\", \"pipeline:p\"", "b2") ",\n{ name = \"b\"; },\n{ name = \"b2\"; }"),
+	  "3: route done of stage a has a branch to 'pipeline:p', which is not a stage of pipeline p\n" },
+	{ "branches_that_meet_in_one_of_them",
+	  PIPELINE(FORKS("\"b\", \"c\"", "c") ",\n{ name = \"b\"; },\n{ name = \"c\"; }"),
+	  "3: route done of stage a: c is a branch, and the stage where the branches meet; then must name another\n" },
+	{ "two_branches_to_one_stage",
+	  PIPELINE(FORKS("\"b\", \"b\"", "c") ",\n{ name = \"b\"; },\n{ name = \"c\"; }"),
+	  "3: route done of stage a has two branches to b\n" },
+	{ "a_branch_that_is_the_stage_itself",
+	  PIPELINE(FORKS("\"b\", \"a\"", "c") ",\n{ name = \"b\"; },\n{ name = \"c\"; }"),
+	  "3: route done of stage a has a branch to a, to which jobs come otherwise, too: a branch begins at a stage of its own\n" },
+	{ "a_branch_of_two_routes",
+	  PIPELINE(FORKS("\"b\", \"c\"", "z") ",\n{ name = \"b\"; },\n{ name = \"c\"; },\n"
+	  "{ name = \"z\"; routes: {\n done = { to = ( \"c\", \"d\" ); then = \"end\"; }; }; },\n{ name = \"d\"; }"),
+	  "7: route done of stage z has a branch to c, to which jobs come otherwise, too: a branch begins at a stage of its own\n" },
+	{ "a_route_into_a_branch",
+	  PIPELINE(FORKS("\"b\", \"c\"", "z") ",\n{ name = \"b\"; },\n{ name = \"c\"; },\n{ name = \"z\"; routes: {\n back = \"b\"; }; }"),
+	  "7: route back of stage z leads to b, which is in a branch of route done of stage a: what comes there ends at z; let it go to a stage of its own\n" },
+	{ "a_branch_that_leads_back_to_where_it_began",
+	  PIPELINE(FORKS("\"b\", \"c\"", "z") ",\n{ name = \"b\"; routes: {\n back = \"a\"; }; },\n{ name = \"c\"; },\n{ name = \"z\"; }"),
+	  "5: route back of stage b leads out of its branch, to a: a branch ends at z\n" },
+	{ "a_branch_that_leads_past_where_it_ends",
+	  PIPELINE(FORKS("\"b\", \"c\"", "z") ",\n{ name = \"b\"; },\n{ name = \"c\"; routes: {\n far = \"y\"; }; },\n{ name = \"z\"; },\n{ name = \"y\"; },\n{ name = \"x\"; routes: { odd = \"y\"; }; }"),
+	  "9: route odd of stage x leads to y, which is in a branch of route done of stage a: what comes there ends at z; let it go to a stage of its own\n" },
+	{ "a_branch_that_never_ends",
+	  PIPELINE(FORKS("\"b\", \"c\"", "z") ",\n{ name = \"b\"; routes: { done = \"b\"; }; },\n{ name = \"c\"; },\n{ name = \"z\"; }"),
+	  "4: a job in stage b of pipeline p can never reach the end\n" },
+	{ "several_stages_behind_the_end_of_a_use",
+	  PIPELINE("{ name = \"u\"; pipeline = \"q\"; routes: {\n end = { to = ( \"b\", \"c\" ); then = \"z\"; }; }; },\n{ name = \"b\"; },\n{ name = \"c\"; },\n{ name = \"z\"; }")
+	  Q("s"),
+	  "3: the end of a pipeline that is used leads to one stage; a stage may lead to several\n" },
 };
 /* clang-format on */
 

@@ -203,6 +203,82 @@ split_at_the_last_stage_waits_and_is_completed(void **state)
 	assert_int_equal(v.lane, 13);
 }
 
+/* a goes to b and c at once, and then on to c, or to the end. */
+static void
+a_route_to_several_stages_waits_for_its_branches(void **state)
+{
+	static char *to[] = { "b", "c" };
+	static const struct {
+		const char *then;
+		bool any;
+		enum ps_outcome kind;
+		enum ps_join join;
+		enum settle_kind wanted;
+		int32_t lane;
+	} rows[] = {
+		{ "c", false, PS_DONE, PS_JOIN_ALL, SETTLE_JOIN_ALL, 13 },
+		{ "c", true, PS_DONE, PS_JOIN_ALL, SETTLE_JOIN_ANY, 13 },
+		{ "end", false, PS_DONE, PS_JOIN_ALL, SETTLE_LAST_JOIN_ALL, 11 },
+		{ "end", true, PS_DONE, PS_JOIN_ALL, SETTLE_LAST_JOIN_ANY, 11 },
+		/* and children that the stage gave it: either of the two may forbid that one fails
+		 */
+		{ "c", true, PS_SPLIT, PS_JOIN_ANY, SETTLE_JOIN_ANY, 13 },
+		{ "c", true, PS_SPLIT, PS_JOIN_ALL, SETTLE_JOIN_ALL, 13 },
+		{ "c", false, PS_SPLIT, PS_JOIN_ANY, SETTLE_JOIN_ALL, 13 },
+	};
+	struct world *w = *state;
+	struct config_route route = { .outcome = "done", .to = to, .n_to = 2 };
+	struct position first = middle;
+
+	first.stage = 0;
+	w->stages[0].routes = &route;
+	w->stages[0].n_routes = 1;
+	for (size_t i = 0; i < countof(rows); i++) {
+		const struct outcome outcome = { .kind = rows[i].kind,
+			                         .route = "done",
+			                         .join = rows[i].join };
+		struct verdict v = { 0 };
+		size_t next = 99;
+
+		route.stage = (char *)(uintptr_t)rows[i].then;
+		route.any = rows[i].any;
+		assert_false(verdict_of(&w->pool, &first, &outcome, 0, &v, &next));
+		assert_int_equal(v.kind, rows[i].wanted);
+		assert_int_equal(v.lane, rows[i].lane);
+		assert_int_equal(v.hop, 5);
+		assert_int_equal(v.attempt, 0);
+	}
+}
+
+static void
+a_job_gets_a_branch_for_each_stage_of_its_route(void **state)
+{
+	static char *to[] = { "c", "b" };
+	struct world *w = *state;
+	struct config_route route = { .outcome = "many", .stage = "end", .to = to, .n_to = 2 };
+	struct worker worker = { .pool = &w->pool };
+	struct counter_slot *slots[3], slot[3] = { 0 };
+	struct position first = middle;
+
+	for (size_t i = 0; i < 3; i++)
+		slots[i] = &slot[i];
+	worker.slots = slots;
+	first.stage = 0;
+	w->stages[0].routes = &route;
+	w->stages[0].n_routes = 1;
+	assert_int_equal(chain_branch(&worker, &first, 77, "done"), 0);
+	assert_int_equal(worker.n_children, 0);
+	assert_int_equal(chain_branch(&worker, &first, 77, "many"), 2);
+	assert_int_equal(worker.n_children, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(worker.children[i].parent, 77);
+		assert_int_equal(worker.children[i].lane, i == 0 ? 13 : 12);
+		assert_null(worker.children[i].attributes); /* it has its parent's message */
+		assert_null(worker.children[i].body);
+	}
+	free(worker.children);
+}
+
 static void
 handing_back_charges_nothing(void **state)
 {
@@ -326,6 +402,8 @@ main(void)
 		sentence(discard_ends_with_its_reason),
 		sentence(split_waits_and_goes_on_by_its_route),
 		sentence(split_at_the_last_stage_waits_and_is_completed),
+		sentence(a_route_to_several_stages_waits_for_its_branches),
+		sentence(a_job_gets_a_branch_for_each_stage_of_its_route),
 		sentence(handing_back_charges_nothing),
 		sentence(backoff_doubles_up_to_its_cap_within_a_fifth),
 		sentence(verdicts_of_one_kind_make_one_set),
