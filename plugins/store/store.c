@@ -3,7 +3,7 @@
  * store.c - keep documents and their passages in PostgreSQL, searchable.
  *
  * All documents of a call go with one statement, documents.put() of
- * migrations/0003_words.sql, inside the transaction that settles the jobs:
+ * migrations/0004_duplicates.sql, inside the transaction that settles the jobs:
  * a document is stored exactly when its job is done. Never decides about one
  * job of several when SQL fails: the host undoes the call and runs its jobs one
  * by one, and then the error is that job's own.
@@ -20,8 +20,10 @@
 
 #define CALL_MOST 64 /* as PS_MAX_CALL() says below: the manifest takes no macro */
 
-PS_OPTIONS(store, PS_SIZE(keep, "1KiB", 0, 1048576,
-                          "the finished job keeps attributes up to this size, each; 0: all"))
+PS_OPTIONS(store,
+           PS_SIZE(keep, "1KiB", 0, 1048576,
+                   "the finished job keeps attributes up to this size, each; 0: all"),
+           PS_BOOL(duplicates, true, "end new documents whose bytes are stored under another path"))
 
 PS_COUNTERS(store, PS_COUNTER(documents, "documents", "documents written"),
             PS_COUNTER(passages, "passages", "passages written"))
@@ -65,7 +67,7 @@ static const char put_sql[] =
     "select documents.put($1::int8[], $2::text[], $3::text[], $4::bytea[], $5::text[],"
     " $6::text[], $7::text[], $8::int8[], $9::text[], $10::int4[], $11::int4[], $12::text[],"
     " $13::text[], $14::int4[], $15::int4[], $16::tsvector[], $17::int4[], $18::int4[], $19::text[],"
-    " row($20::real[]))";
+    " row($20::real[]), $21::boolean)";
 
 /* One job that can be stored. */
 struct item {
@@ -262,17 +264,19 @@ add_words(struct ps_call *call, struct batch *b)
 /* ---- running the statements ---- */
 
 static PGresult *
-put(PGconn *db, struct batch *b)
+put(PGconn *db, struct batch *b, bool duplicates)
 {
-	const char *values[COLUMNS];
-	int lengths[COLUMNS], formats[COLUMNS];
+	const char *values[COLUMNS + 1];
+	int lengths[COLUMNS + 1], formats[COLUMNS + 1];
 
 	for (int c = 0; c < COLUMNS; c++) {
 		values[c] = b->columns[c].bytes;
 		lengths[c] = (int)array_len(&b->columns[c]);
 		formats[c] = 1;
 	}
-	return PQexecParams(db, put_sql, COLUMNS, NULL, values, lengths, formats, 0);
+	values[COLUMNS] = duplicates ? "t" : "f";
+	lengths[COLUMNS] = formats[COLUMNS] = 0;
+	return PQexecParams(db, put_sql, COLUMNS + 1, NULL, values, lengths, formats, 0);
 }
 
 /* Whether the same job may succeed later: the server's trouble (connection, resources, operator,
@@ -295,6 +299,17 @@ all_retry(struct ps_call *call, struct batch *b, const char *code, const char *m
 		ps_retry(call, b->items[i].job, -1, code, message);
 }
 
+/* Another host stored the same bytes since detect looked. Of several jobs it is not known which
+ * one: none is DONE then, and the host runs them one by one. */
+static bool
+is_duplicate(const struct batch *b, const PGresult *result, const char *state)
+{
+	const char *name = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
+
+	return b->n == 1 && strcmp(state, "23505") == 0 && name &&
+	       strcmp(name, "document_sha256") == 0;
+}
+
 static void
 sql_failed(struct ps_call *call, struct batch *b, PGconn *db, const PGresult *result)
 {
@@ -304,6 +319,11 @@ sql_failed(struct ps_call *call, struct batch *b, PGconn *db, const PGresult *re
 
 	if (!state) { /* libpq's own error: the connection is gone */
 		all_retry(call, b, "NO_DATABASE", PQerrorMessage(db));
+		return;
+	}
+	if (is_duplicate(b, result, state)) {
+		ps_discard(call, b->items[0].job, "DUPLICATE",
+		           "the same bytes are stored under another path");
 		return;
 	}
 	code = ps_printf(call, "SQL_%s", state);
@@ -356,7 +376,7 @@ store_batch(struct ps_call *call, struct batch *b)
 		return;
 	}
 	if (!result)
-		result = put(db, b);
+		result = put(db, b, ps_options(call, store)->duplicates);
 	finish(call, b, db, result);
 	PQclear(result);
 }

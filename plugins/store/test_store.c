@@ -317,6 +317,113 @@ two_hosts_that_store_one_path_take_turns(void **state)
 	db_close(watch);
 }
 
+#define OTHER_HASH "99112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF"
+
+static struct stage_job *
+bytes_at(int64_t id, const char *path, const char *hash)
+{
+	char *attributes = mem_printf("{\"path\":\"%s\",\"sha256\":\"%s\"}", path, hash);
+	struct stage_job *job = bench_job(&bench, id, attributes, NULL);
+
+	free(attributes);
+	set_passages(job, "", path, 0);
+	return job;
+}
+
+static const char *
+stored_paths(void)
+{
+	return cluster_text(db, "select coalesce(string_agg(path, ',' order by path), '-')"
+	                        " from documents.document");
+}
+
+/* Both were new when detect looked: the second waits for the first, to see how it ends. */
+static void
+rival_of_the_same_bytes(const char *end, enum ps_outcome outcome, const char *paths)
+{
+	struct rival rival = { 0 };
+	struct db *watch = cluster_open(conninfo);
+	pthread_t thread;
+
+	rival.db = cluster_open(conninfo);
+	rival.bench.hooks = (struct stage_hooks){ .db = lend, .data = rival.db };
+	if (bench_open(&rival.bench, STORE, NULL, 1) != OK)
+		fail_msg("open: %s", rival.bench.fault.text);
+	rival.job = bytes_at(2, "b", HASH);
+	cluster_exec(db, "begin");
+	run_one(bytes_at(1, "a", HASH));
+	assert_int_equal(pthread_create(&thread, NULL, run_rival, &rival), 0);
+	cluster_wait_until(watch, "select exists (select from pg_stat_activity"
+	                          " where datname = current_database()"
+	                          " and wait_event_type = 'Lock')");
+	cluster_exec(db, end);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	expect(rival.job, outcome, outcome == PS_DISCARD ? "DUPLICATE" : NULL);
+	assert_string_equal(stored_paths(), paths);
+	bench_close(&rival.bench);
+	db_close(rival.db);
+	db_close(watch);
+}
+
+static void
+of_two_hosts_that_store_the_same_bytes_one_is_a_duplicate(void **state)
+{
+	(void)state;
+	rival_of_the_same_bytes("commit", PS_DISCARD, "a");
+	assert_int_equal(cluster_int(db, "select count(*) from documents.effect"), 1);
+}
+
+static void
+the_same_bytes_are_stored_when_the_first_store_of_them_is_undone(void **state)
+{
+	(void)state;
+	rival_of_the_same_bytes("rollback", PS_DONE, "b");
+}
+
+static void
+a_path_that_takes_the_bytes_of_another_is_a_new_version(void **state)
+{
+	struct stage_job *jobs[2];
+
+	(void)state;
+	run_one(bytes_at(1, "a", HASH));
+	run_one(bytes_at(2, "b", OTHER_HASH));
+	run_one(bytes_at(3, "b", HASH));
+	assert_string_equal(stored_paths(), "a,b");
+	assert_int_equal(cluster_int(db, "select count(distinct sha256) from documents.document"),
+	                 1);
+	/* and each of them goes on by itself */
+	jobs[0] = bytes_at(4, "b", HASH);
+	jobs[1] = bytes_at(5, "a", OTHER_HASH);
+	bench_run(&bench, jobs, 2);
+	expect(jobs[0], PS_DONE, NULL);
+	expect(jobs[1], PS_DONE, NULL);
+	assert_int_equal(cluster_int(db, "select count(distinct sha256) from documents.document"),
+	                 2);
+}
+
+static void
+duplicates_are_stored_where_they_are_wanted(void **state)
+{
+	const struct bench_option options[] = {
+		{ "duplicates", CONFIG_T_BOOL, 0, NULL, 0 },
+		{ NULL, 0, 0, NULL, 0 },
+	};
+
+	(void)state;
+	bench_close(&bench);
+	bench.hooks.db = lend;
+	if (bench_open(&bench, STORE, options, 1) != OK)
+		fail_msg("open: %s", bench.fault.text);
+	for (int64_t i = 0; i < 3; i++) {
+		struct stage_job *job = bytes_at(1 + i, i == 0 ? "a" : i == 1 ? "b" : "c", HASH);
+
+		run_one(job);
+		expect(job, PS_DONE, NULL);
+	}
+	assert_string_equal(stored_paths(), "a,b,c");
+}
+
 static void
 a_document_without_passages_is_stored(void **state)
 {
@@ -728,6 +835,9 @@ the_migrations_can_be_taken_back(void **state)
 	struct fault fault = { 0 };
 
 	(void)state;
+	assert_int_equal(db_schema_down(db, &migrations, 3, NULL, NULL, &fault), OK);
+	assert_int_equal(cluster_int(db, "select sum(pronargs) from pg_proc where proname = 'put'"),
+	                 39);
 	assert_int_equal(db_schema_down(db, &migrations, 2, NULL, NULL, &fault), OK);
 	assert_int_equal(cluster_int(db, "select sum(pronargs) from pg_proc where proname = 'put'"),
 	                 19);
@@ -882,6 +992,10 @@ main(void)
 		TEST(many_documents_of_a_call_go_in_one_statement),
 		TEST(of_two_jobs_with_one_path_the_later_stays_and_both_have_an_effect),
 		TEST(two_hosts_that_store_one_path_take_turns),
+		TEST(of_two_hosts_that_store_the_same_bytes_one_is_a_duplicate),
+		TEST(the_same_bytes_are_stored_when_the_first_store_of_them_is_undone),
+		TEST(a_path_that_takes_the_bytes_of_another_is_a_new_version),
+		TEST(duplicates_are_stored_where_they_are_wanted),
 		TEST(a_document_without_passages_is_stored),
 		TEST(a_job_that_took_effect_before_fails_on_the_key),
 		TEST(a_job_without_a_path_fails),
