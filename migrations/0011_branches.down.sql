@@ -6,7 +6,10 @@ begin
 		raise exception 'jobs wait for their branches' using hint = 'Cancel them, or let them end, and try again.';
 	end if;
 end $$;
-update penstock.job set body = penstock.body_of(body_job, body_hop) where body_job is not null;
+update penstock.job j
+set body = case when j.body_hop > 0 then (select o.body from penstock.output o where o.job = j.body_job and o.hop = j.body_hop)
+                else (select b.body from penstock.job b where b.id = j.body_job) end
+where j.body_job is not null;
 drop table penstock.unjoined;
 alter table penstock.waiting drop column branches;
 drop index penstock.job_body;
