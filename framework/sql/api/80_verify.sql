@@ -78,7 +78,7 @@ begin
 		where not exists (select from penstock.parcel q where q.jobs @> t.job) and not exists (select from penstock.deferred q where q.jobs @> t.job)
 		  and not exists (select from penstock.lease q where q.jobs @> t.job) and not exists (select from penstock.waiting w where w.job = t.job)
 		  and not exists (select from penstock.parked q where q.jobs @> t.job);
-	return query select 'every ordering key that is kept is that of a dead letter, or of one that waits for its branches again', count(*), coalesce('job ' || min(m.job), '')
+	return query select 'every ordering key that is kept is of a job that may begin again', count(*), coalesce('job ' || min(m.job), '')
 		from penstock.missed m where not exists (select from penstock.dead q where q.jobs @> m.job)
 		  and not exists (select from penstock.waiting w where w.job = m.job);
 	return query select 'no key runs more jobs at once than its stage lets it', count(*), coalesce('lane ' || min(k.lane), '')
