@@ -11,6 +11,8 @@ command -v pgbouncer > /dev/null || { echo 'skipped: no pgbouncer here'; trap - 
 
 configure 'lease_jobs = 50;'
 pipeline ledger 'name = "slow"; plugin = "slow"; options: { sleep = "1ms"; };' 'name = "insert"; plugin = "insert"; max_attempts = 20;'
+pipeline ways 'name = "first"; plugin = "echo"; routes = { done = { to = ( "x", "y" ); then = "z"; }; };' 'name = "x"; plugin = "set"; options: { name = "x"; };' \
+	'name = "y"; plugin = "set"; options: { name = "y"; };' 'name = "z"; plugin = "echo";'
 pipeline quick 'name = "echo"; plugin = "echo";'
 start_database 'fsync = on'
 sql 'create table effect (job bigint primary key); grant insert on effect to penstock_host'
@@ -110,6 +112,9 @@ is 'no doorbell hangs' 0 "$(sql 'select count(*) from penstock.doorbell')"
 ok 'jobs that nobody announces are found by looking' ten_in_turn
 sql "select penstock.enqueue('quick', ordering_key => 'k') from generate_series(1, 3)" > /dev/null
 ok 'so are the turns of an ordering key' "$penstock" wait quick -q --timeout 20s
+enqueue_n ways 50
+ok 'so are branches, and the jobs that wait for them' "$penstock" wait ways -q --timeout 30s
+is 'which have what they made' 50 "$(sql "select count(distinct job) from penstock.output o where o.attributes->>'x' = 'yes' and o.attributes->>'y' = 'yes'")"
 
 enqueue_n ledger 500
 ok 'jobs flow through it' wait_for 30 moving 50
