@@ -236,20 +236,40 @@ config_print_scd(FILE *out)
 	scd_keys(pipeline_keys, countof(pipeline_keys), out);
 	fputs("## Keys of a stage\n\n", out);
 	scd_keys(stage_keys, countof(stage_keys), out);
-	fputs("# SCHEDULES\n\n"
-	      "A schedule makes a job of a pipeline at each time that it names. A host registers\n"
-	      "those of its configuration when it starts or reloads.\n\n"
-	      "```\n"
-	      "schedule: {\n"
-	      "\tname = \"nightly\";\n"
-	      "\tpipeline = \"documents\";\n"
-	      "\tcron = \"30 2 * * mon-fri\";\n"
-	      "\ttime_zone = \"Europe/Berlin\";\n"
-	      "\tattributes: { path = \"/srv/files\"; };\n"
-	      "};\n"
-	      "```\n\n"
-	      "## Keys of a schedule\n\n",
-	      out);
+	fputs(
+	    "## Several stages at once\n\n"
+	    "The job waits while a child of it runs in each branch, and goes on at *then* when they\n"
+	    "ended, with what they made of its attributes. With *join* = \"all\", the default, it is\n"
+	    "a dead letter when a branch is one. In the list branches stand behind one another: one\n"
+	    "is over where the next one begins.\n\n"
+	    "```\n"
+	    "stages = (\n"
+	    "\t{ name = \"text\"; routes: {\n"
+	    "\t\tdone = { to = ( \"embed\", \"summarise\" ); then = \"store\"; join = \"all\"; };\n"
+	    "\t}; },\n"
+	    "\t{ name = \"embed\"; }, { name = \"summarise\"; }, { name = \"store\"; }\n"
+	    ");\n"
+	    "```\n\n"
+	    "## A pipeline as a stage of another\n\n"
+	    "The stages of pipeline _text_ are placed there, as _body.STAGE_. Its end leads to the\n"
+	    "next stage, or where the route *end* says.\n\n"
+	    "```\n"
+	    "{ name = \"body\"; pipeline = \"text\"; routes: { end = \"store\"; }; }\n"
+	    "```\n\n"
+	    "# SCHEDULES\n\n"
+	    "A schedule makes a job of a pipeline at each time that it names. A host registers\n"
+	    "those of its configuration when it starts or reloads.\n\n"
+	    "```\n"
+	    "schedule: {\n"
+	    "\tname = \"nightly\";\n"
+	    "\tpipeline = \"documents\";\n"
+	    "\tcron = \"30 2 * * mon-fri\";\n"
+	    "\ttime_zone = \"Europe/Berlin\";\n"
+	    "\tattributes: { path = \"/srv/files\"; };\n"
+	    "};\n"
+	    "```\n\n"
+	    "## Keys of a schedule\n\n",
+	    out);
 	scd_keys(schedule_keys, countof(schedule_keys), out);
 	fputs("# SEE ALSO\n\n*penstock*(1), *penstock-check*(1), *penstock-config-diff*(1)\n", out);
 }
