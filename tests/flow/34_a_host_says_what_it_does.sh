@@ -7,8 +7,8 @@
 
 of_one() { "$penstock" "$@" -s name=one -s "run_dir=$work/one"; }
 told() { grep -q "$1" "$work/told"; }
-# as a user who is nobody here
-as_other() { runuser -u nobody -- env PENSTOCK_CONF="$PENSTOCK_CONF" PENSTOCK_STRICT_FILES=false "$@"; }
+# as a user who is nobody here, and cannot look into a checkout below /root
+as_other() { install "$penstock" "$work/penstock" && runuser -u nobody -- env PENSTOCK_CONF="$PENSTOCK_CONF" PENSTOCK_STRICT_FILES=false "$@"; }
 
 configure 'workers = 2;'
 pipeline docs 'name = "a"; plugin = "slow";'
@@ -64,11 +64,11 @@ rm "$work/pipelines.d/bad.conf"
 
 is 'one socket is the service'"'"'s, one is open' '660 666' "$(stat -c %a "$work/one/one.control" "$work/one/one.control-read" | tr '\n' ' ' | sed 's/ $//')"
 if [ "$(id -u)" -eq 0 ]; then
-	ok 'anybody may ask' as_other "$penstock" host status -s name=one -s "run_dir=$work/one"
-	ok 'but not change' says 'may not use' as_other "$penstock" host stop -s name=one -s "run_dir=$work/one"
+	ok 'anybody may ask' as_other "$work/penstock" host status -s name=one -s "run_dir=$work/one"
+	ok 'but not change' says 'may not use' as_other "$work/penstock" host stop -s name=one -s "run_dir=$work/one"
 	chmod 666 "$work/one/one.control"
-	ok 'not even where the file would let him' says "only root, the service's user and its group" as_other "$penstock" host stop -s name=one -s "run_dir=$work/one"
-	ok 'and is told so by the exit code' exits 1 as_other "$penstock" host stop -s name=one -s "run_dir=$work/one"
+	ok 'not even where the file would let him' says "only root, the service's user and its group" as_other "$work/penstock" host stop -s name=one -s "run_dir=$work/one"
+	ok 'and is told so by the exit code' exits 1 as_other "$work/penstock" host stop -s name=one -s "run_dir=$work/one"
 fi
 ask() { perl -MSocket -e 'alarm 20; socket(S, AF_UNIX, SOCK_STREAM, 0); connect(S, sockaddr_un($ARGV[0])) or die; syswrite S, $ARGV[1]; shutdown(S, 1) if $ARGV[2]; print while <S>' "$@"; }
 ok 'the open one changes nothing' says 'only answers questions' ask "$work/one/one.control-read" $'stop\n'
