@@ -308,6 +308,7 @@ COMMAND(completion_words)
 
 struct profile_measured {
 	double stretch; /* how much longer work on a core took because of others */
+	double waiting; /* mean threads that had no core because of others */
 	struct profile_seen seen;
 	struct profile_seen_stage *stages;
 	bool sessions_hidden; /* this role may not see what workers' sessions do */

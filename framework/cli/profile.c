@@ -380,8 +380,10 @@ print_json(const struct report *r, struct cli_table *const tables[3])
 	buf_add_json(&out, r->pipeline, strlen(r->pipeline));
 	buf_printf(&out, ", \"seconds\": %.3f, \"load\": \"%s\", \"jobs_per_s\": %.6g",
 	           r->m->seen.seconds, load_names[p->load], p->rate);
-	buf_printf(&out, ", \"cores\": %.4g, \"cores_of_others\": %.4f, \"stretch\": %.4f",
-	           r->m->seen.cores, r->m->seen.cores_elsewhere, r->m->stretch);
+	buf_printf(&out,
+	           ", \"cores\": %.4g, \"cores_of_others\": %.4f, \"stretch\": %.4f, "
+	           "\"waiting_for_others\": %.4f",
+	           r->m->seen.cores, r->m->seen.cores_elsewhere, r->m->stretch, r->m->waiting);
 	if (p->load != PROFILE_NO_JOBS) {
 		const struct profile_resource *x = &p->resources[p->binding];
 

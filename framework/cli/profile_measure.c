@@ -366,6 +366,7 @@ make_seen(struct measure *m)
 	load_cores_between(&m->from.cores, &m->to.cores, &used);
 	machine = load_cores_machine(&used);
 	m->m->stretch = profile_stretch(&machine);
+	m->m->waiting = m->m->stretch * machine.used / machine.seconds;
 	add_rows(m, &others);
 	add_means(m);
 	seen->seconds = (double)(m->to.at - m->from.at) / 1e9;
