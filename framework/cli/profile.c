@@ -416,7 +416,7 @@ print_text(const struct report *r, struct cli_table *const tables[3])
 
 	printf("%s: %.4g jobs/s in %.1f s, %.4g workers, %.4g cores\n", r->pipeline, r->p->rate,
 	       r->m->seen.seconds, r->m->seen.workers, r->m->seen.cores);
-	title(cli, "Stages, for each job of theirs");
+	title(cli, "Stages, for each job of theirs; WAITS is READY over the rate (Little's law)");
 	cli_table_print(tables[0], cli);
 	if (r->p->load != PROFILE_NO_JOBS) {
 		title(cli, "Resources, for each job of the pipeline");

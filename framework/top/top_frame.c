@@ -140,15 +140,22 @@ add_padded(struct buf *b, const char *text, int width)
 
 struct layout {
 	int name, bar;
+	int numbers; /* columns between name and bar, as make_row_text() has them */
+	bool waits;  /* there is room for what jobs waited */
 };
 
-#define NUMBERS_WIDTH 59 /* of the columns between name and bar, as make_line() has them */
+#define NUMBERS_WIDTH 59
+#define WAITS_WIDTH 7
+#define WIDTH_OF_WAITS 92u /* of a screen that has room for them */
 
 static struct layout
 layout_of(unsigned width, const struct top_view *v)
 {
-	struct layout l = { .name = 12 };
-	int rest = (int)width - NUMBERS_WIDTH, longest = 12;
+	bool waits = width >= WIDTH_OF_WAITS;
+	struct layout l = { .name = 12,
+		            .waits = waits,
+		            .numbers = NUMBERS_WIDTH + (waits ? WAITS_WIDTH : 0) };
+	int rest = (int)width - l.numbers, longest = 12;
 
 	for (size_t i = 0; i < v->n_rows; i++) {
 		int n = columns_of(v->rows[i].pipeline) + 1 + columns_of(v->rows[i].stage);
@@ -170,8 +177,9 @@ make_title(const struct layout *l)
 
 	buf_init(&b);
 	add_padded(&b, "STAGE", l->name);
-	buf_printf(&b, "%8s%6s%8s%6s%7s%7s%5s%6s%6s", "JOBS/S", "IN", "QUEUE", "AGE", "P50", "P99",
-	           "CPU", "ALLOC", "ERR/S");
+	buf_printf(&b, "%8s%6s%8s%6s%*s%7s%7s%5s%6s%6s", "JOBS/S", "IN", "QUEUE", "AGE",
+	           l->waits ? WAITS_WIDTH : 0, l->waits ? "WAITS" : "", "P50", "P99", "CPU",
+	           "ALLOC", "ERR/S");
 	if (l->bar >= 4)
 		buf_adds(&b, " TIME");
 	return buf_steal(&b);
@@ -181,19 +189,20 @@ static char *
 make_row_text(const struct layout *l, const struct top_row *row, int *ret_cells)
 {
 	char *name = mem_printf("%s/%s", row->pipeline, row->stage);
-	char t[9][16];
+	char t[10][16];
 	struct buf b;
 
 	*ret_cells = (int)(row->share * l->bar + 0.5);
 	buf_init(&b);
 	add_padded(&b, name, l->name);
 	snprintf(t[6], 16, "%.0f%%%s", row->cpu * 100, row->cpu_partial ? "+" : "");
-	buf_printf(&b, "%8s%6s%8s%6s%7s%7s%5s%6s%6s", top_short_count(row->rate, t[0]),
+	buf_printf(&b, "%8s%6s%8s%6s%*s%7s%7s%5s%6s%6s", top_short_count(row->rate, t[0]),
 	           top_short_count(row->inside, t[1]),
 	           row->ready < 0 ? "-" : top_short_count(row->ready, t[2]),
-	           top_short_time(row->oldest_s, t[3]), top_short_time(row->p50_s, t[4]),
-	           top_short_time(row->p99_s, t[5]), t[6], top_short_bytes(row->allocated, t[7]),
-	           top_short_count(row->errors, t[8]));
+	           top_short_time(row->oldest_s, t[3]), l->waits ? WAITS_WIDTH : 0,
+	           l->waits ? top_short_time(row->waits_s, t[9]) : "",
+	           top_short_time(row->p50_s, t[4]), top_short_time(row->p99_s, t[5]), t[6],
+	           top_short_bytes(row->allocated, t[7]), top_short_count(row->errors, t[8]));
 	if (*ret_cells > 0)
 		buf_addc(&b, ' ');
 	for (int i = 0; i < *ret_cells; i++)
@@ -211,7 +220,7 @@ add_rows(struct top_frame *f, const struct top_view *v, const struct layout *l)
 		char *text = make_row_text(l, row, &cells);
 		struct top_line *line = add(f, row->errors > 0 ? LOOK_ALERT : LOOK_PLAIN, text);
 
-		line->bar_from = l->name + NUMBERS_WIDTH + 1;
+		line->bar_from = l->name + l->numbers + 1;
 		line->bar_cells = cells;
 	}
 	if (v->n_rows == 0)
@@ -361,6 +370,7 @@ json_row(struct buf *out, const struct top_row *row)
 	json_number(out, "inside", row->inside);
 	json_number(out, "ready", row->ready);
 	json_number(out, "oldest_s", row->oldest_s);
+	json_number(out, "waits_s", row->waits_s);
 	json_number(out, "p50_s", row->p50_s);
 	json_number(out, "p99_s", row->p99_s);
 	json_number(out, "cpu", row->cpu);

@@ -47,6 +47,7 @@ struct top_row {
 	double rate;            /* jobs a second */
 	double inside;          /* jobs in the plugin, and promised ones */
 	double ready, oldest_s; /* TOP_UNKNOWN */
+	double waits_s;         /* a job in its lane, by Little's law; TOP_UNKNOWN */
 	double p50_s, p99_s;    /* of the time of a job; TOP_UNKNOWN without jobs */
 	double cpu;             /* cores */
 	double allocated;       /* bytes a job; TOP_UNKNOWN without jobs */

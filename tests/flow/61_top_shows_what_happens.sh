@@ -24,6 +24,8 @@ line=$(top --json --every 200ms)
 is 'JSON is one line' 1 "$(wc -l <<< "$line")"
 is 'with a row for each stage' 'computes first sleeper' \
 	"$(echo "select string_agg(s->>'stage', ' ' order by s->>'stage') from json_array_elements(:'j'::json->'stages') s" | psql -X -q -A -t -d "$admin" -v "j=$line")"
+is 'a wide screen says how long jobs wait' 1 "$(COLUMNS=100 top --once --every 200ms | grep -c 'AGE  WAITS')"
+is 'a narrow one has no room for it' 0 "$(COLUMNS=80 top --once --every 200ms | grep -c WAITS)"
 is 'no line of a frame is wider than asked' 0 "$(COLUMNS=80 top --once --every 200ms | sed 's|█|#|g' | awk 'length($0) > 80' | wc -l)"
 
 # ---- on a screen
