@@ -251,6 +251,35 @@ many_documents_of_a_call_go_in_one_statement(void **state)
 	                 64);
 }
 
+static int64_t
+whole_reads(void)
+{
+	return cluster_int(db, "select sum(seq_scan) from pg_stat_xact_user_tables"
+	                       " where schemaname = 'documents'");
+}
+
+/* A session's plans are made while there is little to read, and the tables grow. */
+static void
+storing_never_reads_a_whole_table(void **state)
+{
+	char path[16];
+	int64_t before;
+
+	(void)state;
+	cluster_exec(db, "vacuum analyze documents.document");
+	cluster_exec(db, "vacuum analyze documents.passage");
+	cluster_exec(db, "begin");
+	before = whole_reads(); /* the session's, until they are reported */
+	for (int i = 0; i < 20; i++) {
+		snprintf(path, sizeof path, "%d", i);
+		run_one(document(1 + i, path, path));
+		run_one(document(100 + i, path, path));
+	}
+	assert_int_equal(whole_reads(), before);
+	cluster_exec(db, "commit");
+	assert_int_equal(cluster_int(db, "select count(*) from documents.effect"), 40);
+}
+
 static void
 of_two_jobs_with_one_path_the_later_stays_and_both_have_an_effect(void **state)
 {
@@ -990,6 +1019,7 @@ main(void)
 		TEST(a_changed_document_is_replaced_with_its_passages),
 		TEST(a_replacement_that_is_rolled_back_leaves_the_old_document),
 		TEST(many_documents_of_a_call_go_in_one_statement),
+		TEST(storing_never_reads_a_whole_table),
 		TEST(of_two_jobs_with_one_path_the_later_stays_and_both_have_an_effect),
 		TEST(two_hosts_that_store_one_path_take_turns),
 		TEST(of_two_hosts_that_store_the_same_bytes_one_is_a_duplicate),
