@@ -58,7 +58,7 @@ profile_stretch(const struct profile_machine *m)
 
 /* Nobody counts for which stage a thread waited. It does so when it loses its core, which comes as
  * its CPU time does, and when it wants one back after a pause, which comes with any time; the
- * larger of both shares is taken. */
+ * larger of both shares is taken, but while it was on a core it did not wait. */
 double
 profile_stretch_wall(const struct profile_machine *m, double wall, double cpu, double db,
                      double all_wall)
@@ -69,8 +69,8 @@ profile_stretch_wall(const struct profile_machine *m, double wall, double cpu, d
 		return 0;
 	by_cpu = ratio(cpu * stretch + db * stretch / (1 + stretch), wall);
 	by_wall = ratio(stretch * m->used, all_wall);
-	held = fmin(fmax(by_cpu, by_wall), HELD_MOST);
-	return held / (1 - held);
+	held = fmin(fmax(by_cpu, by_wall), fmin(1 - cpu / wall, HELD_MOST));
+	return held > 0 ? held / (1 - held) : 0;
 }
 
 /* In a closed loop the time is jobs in flight over throughput (Little's law), and a network in

@@ -89,6 +89,9 @@ wall_time_is_stretched_as_far_as_it_is_work(void **state)
 	/* in the database: of 5 s seen 1 is waiting, at a stretch of 0.25 */
 	near(profile_stretch_wall(&shared, 5, 0, 5, 40), 0.25);
 	near(profile_stretch_wall(&shared, 0, 0, 0, 40), 0);
+	/* of 5 s on a core all but a tenth: no more than that was waited */
+	near(profile_stretch_wall(&shared, 5, 4.9, 0, 40), 0.02 / 0.98);
+	near(profile_stretch_wall(&shared, 5, 5.1, 0, 40), 0); /* two clocks */
 }
 
 static void
