@@ -166,14 +166,26 @@ queue_fire(struct db *db, int64_t *ret_jobs, int64_t *ret_next_ms, struct fault 
 }
 
 enum status
-queue_pack(struct db *db, int32_t lane, int32_t limit, int64_t *ret_parcels, struct fault *fault)
+queue_pack(struct db *db, int32_t lane, int32_t limit, struct queue_head *at, int64_t *ret_parcels,
+           struct fault *fault)
 {
 	struct db_args args;
+	struct db_result *r;
+	enum status st;
 
 	db_args_init(&args);
 	db_arg_int4(&args, lane);
 	db_arg_int4(&args, limit);
-	return queue_number(db, sql_queue_pack, &args, ret_parcels, fault);
+	db_arg_int2(&args, at->priority);
+	db_arg_int8(&args, at->from);
+	st = db_call(db, sql_queue_pack, &args, &r, fault);
+	if (st != OK)
+		return st;
+	*ret_parcels = db_int(r, 0, 0);
+	*at = (struct queue_head){ .priority = db_null(r, 0, 1) ? 0 : (int16_t)db_int(r, 0, 1),
+		                   .from = db_int(r, 0, 2) };
+	db_result_free(r);
+	return OK;
 }
 
 enum status

@@ -234,7 +234,8 @@ pack(struct janitor *j, struct fault *fault)
 
 	j->at[DUTY_PACK] = clock_mono() + PACK_EVERY;
 	for (size_t i = 0; i < j->pool->n_lanes && st == OK; i++) {
-		st = queue_pack(j->db, j->pool->lane_ids[i], PACK_LIMIT, &fewer, fault);
+		st = queue_pack(j->db, j->pool->lane_ids[i], PACK_LIMIT, &j->pool->lanes[i].packed,
+		                &fewer, fault);
 		if (st == OK && fewer > 0)
 			j->at[DUTY_PACK] =
 			    0; /* more may be there: again at once, after the other duties */

@@ -29,7 +29,8 @@ struct lane {
 	size_t pipeline, stage; /* indexes into config */
 	const struct config_stage *conf;
 	struct release *release;
-	char title[POOL_TITLE]; /* "plugin x of stage a.b" */
+	char title[POOL_TITLE];   /* "plugin x of stage a.b" */
+	struct queue_head packed; /* so far; the janitor's */
 	/* under pool->lock */
 	struct queue_head heads[LANE_HEADS];
 	size_t n_heads;

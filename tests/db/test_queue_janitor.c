@@ -406,8 +406,8 @@ a_claim_reports_the_last_parcel_and_does_not_look_before_its_head(void **state)
 	queue_turn(qb.db, qb.arena, &turn);
 	assert_int_equal(turn.claimed, OK);
 	assert_int_equal(turn.parcels, 2);
-	assert_int_equal(turn.last, claim.heads[0].from + 1);
-	head = (struct queue_head){ 0, turn.last + 2 }; /* one is left out */
+	assert_int_equal(turn.last, claim.heads[0].from + 16); /* so far apart lie ids */
+	head = (struct queue_head){ 0, turn.last + 32 };       /* one is left out */
 	claim.heads = &head;
 	claim.token = uuid_random();
 	queue_turn(qb.db, qb.arena, &turn);
@@ -434,20 +434,66 @@ what_another_claim_has_locked_is_passed_over(void **state)
 static void
 a_pack_merges_small_parcels_behind_the_head_of_a_lane(void **state)
 {
+	struct queue_head at = { 0 };
 	int64_t fewer = -1;
 
 	(void)state;
 	enqueue_with_priority(0, 1000);
-	assert_int_equal(queue_pack(qb.db, qb.lanes[0], 500, &fewer, NULL), OK);
+	assert_int_equal(queue_pack(qb.db, qb.lanes[0], 500, &at, &fewer, NULL), OK);
 	assert_int_equal(fewer, 0); /* claims will take these soon */
 	enqueue_with_priority(0, 450);
-	assert_int_equal(queue_pack(qb.db, qb.lanes[0], 400, &fewer, NULL), OK);
+	assert_int_equal(queue_pack(qb.db, qb.lanes[0], 400, &at, &fewer, NULL), OK);
 	assert_int_equal(fewer, 400 - 2);
+	assert_true(at.from > 0);
 	assert_int_equal(queue_bench_int("SELECT count(*) FROM penstock.parcel"), 1052);
 	assert_int_equal(queue_bench_int("SELECT max(n) FROM penstock.parcel"), 200);
 	assert_int_equal(queue_bench_jobs(qb.lanes[0], "ready"), 1450);
-	assert_int_equal(queue_pack(qb.db, qb.lanes[1], 400, &fewer, NULL), OK);
+	assert_int_equal(queue_pack(qb.db, qb.lanes[0], 400, &at, &fewer, NULL), OK);
+	assert_int_equal(fewer, 50 - 1); /* those behind */
+	assert_int_equal(queue_pack(qb.db, qb.lanes[0], 400, &at, &fewer, NULL), OK);
 	assert_int_equal(fewer, 0);
+	assert_int_equal(at.from, 0);
+	assert_int_equal(queue_pack(qb.db, qb.lanes[1], 400, &at, &fewer, NULL), OK);
+	assert_int_equal(fewer, 0);
+}
+
+static void
+what_was_packed_stays_where_it_was(void **state)
+{
+	struct queue_head at = { 0 };
+	int64_t fewer = -1;
+
+	(void)state;
+	enqueue_with_priority(0, 1400);
+	while (fewer != 0)
+		assert_int_equal(queue_pack(qb.db, qb.lanes[0], 200, &at, &fewer, NULL), OK);
+	assert_int_equal(queue_bench_int("SELECT count(*) FROM penstock.parcel"), 1002);
+	/* by the order of claims the jobs are in the order of enqueueing, and a single one that
+	 * comes then is behind them */
+	enqueue_with_priority(0, 1);
+	assert_int_equal(
+	    queue_bench_int(
+	        "SELECT count(*) FROM (SELECT jobs, lag(jobs) OVER (ORDER BY id) AS before "
+	        "FROM penstock.parcel) p WHERE lower(jobs) < upper(before)"),
+	    0);
+}
+
+static void
+a_place_that_was_packed_into_often_has_no_id_left(void **state)
+{
+	int64_t fewer;
+
+	(void)state;
+	enqueue_with_priority(0, 1100);
+	for (int i = 0; i < 20; i++) {
+		struct queue_head at = { 0 };
+
+		assert_int_equal(queue_pack(qb.db, qb.lanes[0], 2, &at, &fewer, NULL), OK);
+		assert_int_equal(fewer, 1);
+	}
+	assert_int_equal(queue_bench_int("SELECT count(*) FROM penstock.parcel"), 1080);
+	assert_int_equal(queue_bench_jobs(qb.lanes[0], "ready"), 1100);
+	assert_true(queue_bench_int("SELECT max(n) FROM penstock.parcel") > 14);
 }
 
 static void
@@ -654,6 +700,8 @@ main(void)
 		T(a_claim_reports_the_last_parcel_and_does_not_look_before_its_head),
 		T(what_another_claim_has_locked_is_passed_over),
 		T(a_pack_merges_small_parcels_behind_the_head_of_a_lane),
+		T(what_was_packed_stays_where_it_was),
+		T(a_place_that_was_packed_into_often_has_no_id_left),
 		T(blocks_are_made_ahead_by_a_role_that_owns_nothing),
 		T(a_set_that_reaches_over_two_blocks_is_settled_in_both),
 		T(to_register_twice_is_stable_and_updates_max_attempts),

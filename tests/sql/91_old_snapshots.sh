@@ -93,7 +93,7 @@ clean 'two wakes'
 run_sql -c "delete from penstock.parcel; delete from penstock.lease; delete from penstock.job" \
 	-c "select penstock.enqueue('q') from generate_series(1, 1000)" -c "select test.put('q', 40) from generate_series(1, 20)" > /dev/null
 shut
-send a 'select penstock.pack(3, 5000)'
+send a 'select fewer from penstock.pack(3, 5000)'
 blocked a || failed=1
 is 'the head and ten parcels behind it, and a part of one' '1410' "$(ask b 'select n from test.claim(9, 1410, 3, most => 5000)')"
 open

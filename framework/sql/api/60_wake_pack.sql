@@ -45,38 +45,55 @@ begin
 end $$;
 
 -- Merges small parcels behind the head of a lane, where they will wait for long anyway: up to 200 into one, from at most
--- p_limit of them. A parcel under one id only ever shrinks: pack makes new rows. Answers how many fewer parcels there are.
-create or replace function penstock.pack(p_lane int, p_limit int) returns int
+-- p_limit of them. A parcel under one id only ever shrinks: pack makes new rows. Each has the id behind that of the first parcel that it
+-- holds, where nobody ever was (ids of new parcels lie sixteen apart): so a lane stays in order, and claims meet what was packed for them.
+-- Goes on at p_priority, p_from, where another call ended; what is between is merged already, and full of dead rows. 0: behind the head.
+-- fewer: how many fewer parcels there are; priority, next: where to go on, 0: all was seen.
+create or replace function penstock.pack(p_lane int, p_limit int, p_priority smallint default 0, p_from bigint default 0,
+                                         out fewer int, out priority smallint, out next bigint)
 language plpgsql set search_path = pg_catalog, pg_temp
 set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
 declare
 	c_head constant int := 1000; -- parcels that claims will take soon
-	v_from penstock.parcel;
+	v_priority smallint := p_priority;
+	v_from bigint := p_from;
 	v_gone int;
 	v_made int;
+	v_last bigint;
 begin
-	select p.* into v_from from penstock.parcel p where p.lane = p_lane order by p.lane, p.priority, p.id offset c_head limit 1;
-	if not found then
-		return 0;
+	pack.fewer := 0;
+	pack.next := 0;
+	if v_from = 0 then
+		select p.priority, p.id into v_priority, v_from from penstock.parcel p where p.lane = p_lane
+		order by p.lane, p.priority, p.id offset c_head limit 1;
+		if not found then
+			return;
+		end if;
 	end if;
 	with small as materialized (
 		select p.lane, p.priority, p.id from penstock.parcel p
-		where p.lane = p_lane and p.priority = v_from.priority and p.id >= v_from.id and p.hold = 0 and p.n <= 50
+		where p.lane = p_lane and p.priority = v_priority and p.id >= v_from and p.hold = 0 and p.n <= 50
 		order by p.lane, p.priority, p.id limit p_limit for update skip locked
 	), gone as (
 		delete from penstock.parcel p using small s -- bounded by key, as in claim_take
-		where p.lane = p_lane and p.priority = v_from.priority
+		where p.lane = p_lane and p.priority = v_priority
 		  and p.id >= (select min(x.id) from small x) and p.id <= (select max(x.id) from small x) and p.id = s.id
 		returning p.*
 	), part as (
 		select g.*, (row_number() over (partition by g.attempt, g.hop, g.input_hop order by g.id) - 1) / 200 as part from gone g
 	), made as (
-		insert into penstock.parcel (lane, priority, attempt, hop, input_hop, hold, n, bytes, jobs)
-		select p_lane, v_from.priority, p.attempt, p.hop, p.input_hop, 0, sum(p.n), sum(p.bytes), penstock.union_agg(p.jobs)
+		insert into penstock.parcel (lane, priority, id, attempt, hop, input_hop, hold, n, bytes, jobs)
+		select p_lane, v_priority, case when (min(p.id) + 1) % 16 <> 0 then min(p.id) + 1 else nextval('penstock.parcel_id') end,
+		       p.attempt, p.hop, p.input_hop, 0, sum(p.n), sum(p.bytes), penstock.union_agg(p.jobs)
 		from part p group by p.attempt, p.hop, p.input_hop, p.part order by min(p.id)
 		returning 1
 	)
-	select (select count(*) from gone), (select count(*) from made) into v_gone, v_made;
-	return v_gone - v_made;
+	select (select count(*) from gone), (select count(*) from made), (select max(x.id) from small x) into v_gone, v_made, v_last;
+	pack.fewer := v_gone - v_made;
+	if pack.fewer > 0 then
+		pack.priority := v_priority;
+		pack.next := v_last + 1;
+	end if;
 end $$;

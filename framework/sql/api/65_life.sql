@@ -112,7 +112,7 @@ begin
 		return;
 	end if;
 	update penstock.lane l set full_since = case when d.n >= l.max_ready then clock_timestamp() end
-	from (select x.id, coalesce((select sum(p.n) from penstock.parcel p where p.lane = x.id), 0) + coalesce((select sum(p.n) from penstock.parked p where p.lane = x.id), 0) as n
+	from (select x.id, (penstock.ready_in(x.id)).jobs + coalesce((select sum(p.n) from penstock.parked p where p.lane = x.id), 0) as n
 	      from penstock.lane x where x.max_ready is not null) d
 	where d.id = l.id and (case when l.full_since is null then d.n >= l.max_ready else d.n < 0.8 * l.max_ready end);
 	update penstock.lane l set held_since = case when l.held_since is null then clock_timestamp() end

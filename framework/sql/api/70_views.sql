@@ -1,17 +1,26 @@
 -- SPDX-License-Identifier: BSD-2-Clause
 -- What people and dashboards read. Counts are sums over sets, never counts of jobs.
 
+-- What is ready in a lane. By the index in any case: where ten million single jobs were packed the table is still as large as they were.
+create or replace function penstock.ready_in(p_lane int, out jobs bigint, out parcels bigint, out bytes numeric)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+set jit = off set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
+begin
+	select coalesce(sum(p.n), 0), count(*), coalesce(sum(p.bytes), 0) into ready_in.jobs, ready_in.parcels, ready_in.bytes
+	from penstock.parcel p where p.lane = p_lane;
+end $$;
+
 create view penstock.lanes as
 select p.name as pipeline, l.stage, l.position, l.max_attempts, l.id as lane,
-       coalesce(r.jobs, 0) as ready, coalesce(r.parcels, 0) as parcels, coalesce(g.jobs, 0) as running, coalesce(d.jobs, 0) as deferred, coalesce(w.jobs, 0) as waiting,
-       coalesce(x.jobs, 0) as dead, coalesce(r.bytes, 0) as ready_bytes,
+       r.jobs as ready, r.parcels, coalesce(g.jobs, 0) as running, coalesce(d.jobs, 0) as deferred, coalesce(w.jobs, 0) as waiting,
+       coalesce(x.jobs, 0) as dead, r.bytes as ready_bytes,
        (select clock_timestamp() - j.created_at
         from (select lower(q.jobs) as id from penstock.parcel q where q.lane = l.id order by q.lane, q.priority, q.id limit 1) f
         join penstock.job j on j.id = f.id) as oldest,
        l.paused_at, l.full_since, l.held_since
 from penstock.lane l
 join penstock.pipeline p on p.id = l.pipeline
-left join (select lane, sum(n) as jobs, count(*) as parcels, sum(bytes) as bytes from penstock.parcel group by lane) r on r.lane = l.id
+cross join lateral penstock.ready_in(l.id) r
 left join (select lane, sum(n) as jobs from penstock.lease group by lane) g on g.lane = l.id
 left join (select lane, sum(n) as jobs from penstock.deferred group by lane) d on d.lane = l.id
 left join (select x.lane, sum(x.n) as jobs
@@ -21,13 +30,13 @@ left join (select lane, sum(n) as jobs from penstock.dead group by lane) x on x.
 comment on view penstock.lanes is 'the queue in front of each stage: jobs by state';
 
 create view penstock.depths as
-select p.name as pipeline, l.stage, l.position, coalesce(r.jobs, 0) as ready, coalesce(g.jobs, 0) as leased,
+select p.name as pipeline, l.stage, l.position, r.jobs as ready, coalesce(g.jobs, 0) as leased,
        (select clock_timestamp() - j.created_at
         from (select lower(q.jobs) as id from penstock.parcel q where q.lane = l.id order by q.lane, q.priority, q.id limit 1) f
         join penstock.job j on j.id = f.id) as oldest
 from penstock.lane l
 join penstock.pipeline p on p.id = l.pipeline
-left join (select lane, sum(n) as jobs from penstock.parcel group by lane) r on r.lane = l.id
+cross join lateral penstock.ready_in(l.id) r
 left join (select lane, sum(n) as jobs from penstock.lease group by lane) g on g.lane = l.id;
 comment on view penstock.depths is 'the part of penstock.lanes that costs least, to be asked every second';
 

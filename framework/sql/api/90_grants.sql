@@ -23,6 +23,8 @@ grant execute on function penstock.job_state(bigint) to penstock_enqueue, pensto
 grant execute on function penstock.has_attribute(bigint, text, text), penstock.find_jobs(text, text, text, text, text),
 	penstock.find_dead(text, text, text, timestamptz, timestamptz, text, text) to penstock_read, penstock_read_payload;
 grant execute on function penstock.body_of(bigint, smallint) to penstock_read_payload;
+-- for the views
+grant execute on function penstock.ready_in(int) to penstock_read, penstock_read_payload;
 grant execute on function penstock.verify(), penstock.ended_since(bigint), penstock.at_rest() to penstock_read, penstock_read_payload;
 
 alter view penstock.lanes owner to penstock_owner;
