@@ -206,21 +206,3 @@ select test.refused('an unknown kind', $$ select test.fork(37, 14) $$, 'PS002');
 select test.refused('children with the message of a job that does not wait so', $$ select test.fork(37, 6) $$, 'PS002');
 select penstock.void_lease(test.token(37));
 select test.clean();
--- one with an ordering key: dead it has no turn, replayed it has it again, and the next of its key waits for it
-select penstock.enqueue('r', '{"a": 1}', ordering_key => 'k') as parent \gset
-select test.is('its turn', 1, penstock.give_turns(10));
-select count(*) from test.claim(40, 1, 4);
-select test.fork(40, 10);
-select test.end_one(41, 5, (kin(:parent))[1], 5);
-select test.end_one(42, 6, (kin(:parent))[2], 2);
-select test.is('dead, without a turn', 'dead 0', test.state(:parent) || ' ' || (select count(*) from penstock.turn));
-select test.is('replayed', 1, penstock.replay(array[:parent]));
-select penstock.enqueue('r', '{"a": 1}', ordering_key => 'k') as behind \gset
-select test.is('nobody else has the turn', 0, penstock.give_turns(10));
-select test.clean();
-select test.end_one(43, 5, (kin(:parent))[1], 2);
-select test.is('it goes on', 'ready waiting', test.state(:parent) || ' ' || test.state(:behind));
-select test.end_one(44, 7, :parent);
-select test.is('and then the next', 'completed ready', test.state(:parent) || ' ' || test.state(:behind));
-select test.is('no key is left behind', 0, (select count(*) from penstock.missed));
-select test.clean();

@@ -231,12 +231,6 @@ begin
 		end if;
 		v_sum := v_sum + v_set.n;
 	end loop;
-	-- what died of its branches waits for them at once. It has its turn, if nobody else has
-	with back as (
-		delete from penstock.missed m using unnest(v_joins) r where m.job >= lower(r) and m.job < upper(r) returning m.*
-	)
-	insert into penstock.turn (pipeline, key, job, place) select b.pipeline, b.key, b.job, b.place from back b order by b.pipeline, b.key
-	on conflict do nothing;
 	-- when all of them are where they go: their branches may be among them
 	for v_was in delete from penstock.unjoined u where v_joins @> u.job returning u.* loop
 		perform penstock.join_again(v_was);
