@@ -83,6 +83,41 @@ select penstock.cancel(array(select job from penstock.waiting));
 select test.is('all are cancelled', 0, (select count(*) from penstock.child));
 select test.clean();
 
+-- ---- many that end in one settlement: each with what its own branches made, in sets
+
+-- A whole lease ends; every second job was made into something, every tenth one is dead.
+create function end_all(t int, p_lane int, p_name text) returns int language sql as $$
+	insert into penstock.failure (job, lane, attempt, code, message, release)
+	select g.id, p_lane, 1, 'X', '', '' from unnest(test.held(t)) r, generate_series(lower(r), upper(r) - 1) as g(id) where g.id / 2 % 10 = 0;
+	select penstock.settle(test.token(t), '{2,5}', array[p_lane, p_lane], '{0,0}', '{1,1}', '{1,1}', '{1,1}', '{0,0}', '{0,0}',
+		array[penstock.as_set(array_agg(i.id) filter (where i.id / 2 % 10 <> 0)), penstock.as_set(array_agg(i.id) filter (where i.id / 2 % 10 = 0))],
+		array_agg(i.id) filter (where i.id / 2 % 2 = 0), array_agg(1::smallint) filter (where i.id / 2 % 2 = 0),
+		array_agg(json_build_object('a', 1, p_name, i.id)) filter (where i.id / 2 % 2 = 0), array_agg(null::bytea) filter (where i.id / 2 % 2 = 0),
+		'{}', '{}', '{}', '{}', '{}', '{}')
+	from (select g.id from unnest(test.held(t)) r, generate_series(lower(r), upper(r) - 1) as g(id)) i
+$$;
+select (penstock.enqueue_many('r', array_fill('{"a": 1}'::json, array[500])))[1] as first \gset
+select count(*) from test.claim(60, 500, 4);
+select test.fork(60, 11);
+select count(*) from test.claim(61, 500, 5);
+select end_all(61, 5, 'x');
+select count(*) from test.claim(62, 500, 6);
+select end_all(62, 6, 'y');
+select test.is('all go on', 500, (select sum(n) from penstock.parcel where lane = 7)::bigint);
+select test.is('in few sets, by whether something was made of them', '200 100 | 200',
+	(select string_agg(p.sets, ' | ' order by p.input_hop) from (select input_hop, string_agg(n::text, ' ' order by id) as sets from penstock.parcel where lane = 7 group by input_hop) p));
+select test.is('each with what its own branches made, and no dead one', 0,
+	(select count(*) from penstock.job p
+	 left join lateral (select o.attributes from penstock.output o where o.job = p.id order by o.hop desc limit 1) o on true
+	 cross join lateral (select jsonb_object_agg(x.name, x.id) as made
+	                     from (select k.id, case when k.o = 1 then 'x' else 'y' end as name from unnest(kin(p.id)) with ordinality k(id, o)) x
+	                     where x.id / 2 % 2 = 0 and x.id / 2 % 10 <> 0) m
+	 where p.id between :first and :first + 499 and coalesce((o.attributes::jsonb - 'a'), '{}') <> coalesce(m.made, '{}')));
+select test.clean();
+select count(*) from test.claim(63, 500, 7, most => 10);
+select test.settle(63, 2, test.held(63), 7);
+select penstock.purge(array(select g.id from penstock.dead d, unnest(d.jobs) r, generate_series(lower(r), upper(r) - 1) as g(id)));
+
 -- ---- a branch that fails
 
 select penstock.enqueue('r', '{"a": 1}', 'body') as parent \gset

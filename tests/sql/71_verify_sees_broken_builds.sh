@@ -50,6 +50,19 @@ life() {
 		select test.settle(11, 3, test.held(11), :keyed);
 		select count(*) from test.claim(13, 100, :keyed);
 		select test.settle(13, 3, test.held(13), :keyed);
+		select l[1] as fork, l[2] as fx, l[3] as fy from penstock.register_pipeline('f', '{s,x,y}', '{3,3,3}') l \gset
+		select penstock.enqueue('f', '{}', 'a body') as forked \gset
+		select count(*) from test.claim(20, 1, :fork);
+		select test.fork(20, 10, p_to => array[:fx, :fy], p_then => :fy);
+		select count(*) from test.claim(21, 1, :fx);
+		select test.make(21, :fx, lower(test.held(21)), 5);
+		select count(*) from test.claim(22, 1, :fy);
+		select test.make(22, :fy, lower(test.held(22)), 2, '{"made": true}');
+		select penstock.replay(array[:forked]);
+		select count(*) from test.claim(23, 1, :fx);
+		select test.make(23, :fx, lower(test.held(23)));
+		select count(*) from test.claim(24, 1, :fy);
+		select test.settle(24, 2, test.held(24), :fy, hop => 2);
 		select count(*) from test.claim(4, 100);
 		select test.settle(4, 3, test.held(4));
 		select penstock.pack(1, 100);
@@ -105,7 +118,12 @@ mutant 47_key_limits 's/update penstock.parked p set jobs = p.jobs - v_jobs, n =
 mutant 47_key_limits 's/where l.lane = p_lane and (l.job_keys is not null or l.key_most > 0)/where false/' 'a claim that does not see what runs' || status=1
 mutant 65_life 's/perform penstock.end_jobs(v_parked.lane/perform penstock.cardinality(v_parked.jobs); -- (/' 'a parked job that is cancelled into nowhere' || status=1
 mutant 45_children 's/set pending = w.pending - v_ended.n,/set pending = w.pending,/' 'a parent that does not count' || status=1
-mutant 45_children 's/	delete from penstock.waiting w where w.job = p_job.job;/	null;/' 'a parent that goes on and waits' || status=1
+mutant 45_children 's/	delete from penstock.waiting w where w.job in .*;/	null;/' 'a parent that goes on and waits' || status=1
+mutant 45_children 's/insert into penstock.child (job, parent) select b.id, b.parent from branch b$/select 1/' 'a branch that its job does not wait for' || status=1
+mutant 45_children 's/case when o.body is not null then b.parent when o.job is null then .*,$/b.id,/' 'a branch whose body is nowhere' || status=1
+mutant 45_children 's/d.bytes + coalesce(octet_length(m.made::text), 0), d.since/-1, d.since/' 'a join that counts wrongly' || status=1
+mutant 45_children 's/insert into penstock.child (job, parent) values (v_branch, p_was.job);/null;/' 'a replayed job that its branch does not know' || status=1
+mutant 65_life 's/delete from penstock.unjoined u where v_joins @> u.job returning/select/; s/select u.\* loop/select u.* from penstock.unjoined u where v_joins @> u.job loop/' 'a replayed job that is still known as dead' || status=1
 mutant 40_settle 's/p_jobs\[i\] := p_jobs\[i\] - v_cancel;/null;/' 'a cancelled job that goes on' || status=1
 mutant 65_life 's/set jobs = p.jobs - p_jobs, n = p.n - v_n/set jobs = p.jobs - p_jobs/' 'a cancel that forgets to count' || status=1
 mutant 65_life 's/perform penstock.end_jobs(v_parcel.lane/perform penstock.cardinality(v_parcel.jobs); -- (/' 'a cancelled job that is nowhere' || status=1

@@ -108,63 +108,39 @@ begin
 	return v_n;
 end $$;
 
--- What branches that completed made of a job's attributes, in the order of the route: of those that they changed, or added, each has
--- the value of the last one; what they took away stays. Null: nothing.
-create or replace function penstock.join_attributes(p_attributes json, p_branches bigint[]) returns json
-language plpgsql stable set search_path = pg_catalog, pg_temp set jit = off as $$
+-- What branches that completed made of their jobs' attributes, in the order of the route: of those that they changed, or added, each has
+-- the value of the last one; what they took away stays. Jobs whose branches made nothing are not among the answers.
+create or replace function penstock.join_attributes(p_done penstock.waiting[]) returns table (job bigint, attributes json)
+language plpgsql stable set search_path = pg_catalog, pg_temp set jit = off set enable_seqscan = off as $$
+#variable_conflict use_column
 begin
-	return (
-		with base as materialized (
-			select e.key, e.value, e.o from json_each(p_attributes) with ordinality as e(key, value, o)
-		), made as materialized (
-			select distinct on (e.key) e.key, e.value, b.o as branch, e.o
-			from unnest(p_branches) with ordinality as b(id, o)
-			cross join lateral (select o.attributes from penstock.output o where o.job = b.id order by o.hop desc limit 1) m
-			cross join lateral json_each(m.attributes) with ordinality as e(key, value, o)
-			left join base on base.key = e.key
-			where exists (select from penstock.settled s where s.block = (b.id >> penstock.block_bits()) and s.outcome = 2 and s.jobs @> b.id)
-			  and (base.key is null or (base.value::text <> e.value::text and base.value::jsonb <> e.value::jsonb))
-			order by e.key, b.o desc, e.o desc
-		)
-		select json_object_agg(a.key, a.value order by a.branch, a.o)
-		from (select base.key, coalesce(made.value, base.value) as value, 0 as branch, base.o from base left join made on made.key = base.key
-		      union all
-		      select made.key, made.value, made.branch, made.o from made where not exists (select from base where base.key = made.key)) a
-		where exists (select from made)
-	);
-end $$;
-
--- Stores what a job's branches made of its message. Answers what it is then, as the job waits no more; null: it is too large.
-create or replace function penstock.join_branches(p_job penstock.waiting) returns penstock.waiting
-language plpgsql set search_path = pg_catalog, pg_temp as $$
-declare
-	v_attributes json;
-	v_joined json;
-	v_body bytea;
-begin
-	if p_job.input_hop > 0 then
-		select o.attributes into v_attributes from penstock.output o where o.job = p_job.job and o.hop = p_job.input_hop;
-	else
-		select j.attributes into v_attributes from penstock.job j where j.id = p_job.job;
-	end if;
-	v_joined := penstock.join_attributes(v_attributes, p_job.branches);
-	if v_joined is null then
-		return p_job;
-	end if;
-	if octet_length(v_joined::text) > 1048576 then
-		return null;
-	end if;
-	if p_job.input_hop > 0 then
-		v_body := penstock.body_of(p_job.job, p_job.input_hop);
-	else
-		select case when j.body_job is null then j.body else penstock.body_of(j.body_job, j.body_hop) end into v_body
-		from penstock.job j where j.id = p_job.job;
-	end if;
-	p_job.hop := p_job.hop + 1;
-	p_job.input_hop := p_job.hop;
-	p_job.bytes := octet_length(v_joined::text) + coalesce(octet_length(v_body), 0);
-	insert into penstock.output (job, hop, attributes, body) values (p_job.job, p_job.hop, v_joined, v_body);
-	return p_job;
+	return query
+	with made as materialized (
+		select d.job, b.o as branch, m.attributes
+		from unnest(p_done) d cross join lateral unnest(d.branches) with ordinality as b(id, o)
+		cross join lateral (select o.attributes from penstock.output o where o.job = b.id order by o.hop desc limit 1) m
+		where exists (select from penstock.settled s where s.block = (b.id >> penstock.block_bits()) and s.outcome = 2 and s.jobs @> b.id)
+	), base as materialized (
+		select d.job, e.key, e.value, e.o
+		from unnest(p_done) d
+		cross join lateral (select j.attributes from penstock.job j where j.id = d.job limit 1) j
+		left join lateral (select o.attributes from penstock.output o where o.job = d.job and o.hop = d.input_hop and d.input_hop > 0 limit 1) o on true
+		cross join lateral json_each(coalesce(o.attributes, j.attributes)) with ordinality as e(key, value, o)
+		where d.job in (select m.job from made m)
+	), changed as materialized (
+		select distinct on (m.job, e.key) m.job, e.key, e.value, m.branch, e.o, base.key is null as added
+		from made m cross join lateral json_each(m.attributes) with ordinality as e(key, value, o)
+		left join base on base.job = m.job and base.key = e.key
+		where base.key is null or (base.value::text <> e.value::text and base.value::jsonb <> e.value::jsonb)
+		order by m.job, e.key, m.branch desc, e.o desc
+	)
+	select a.job, json_object_agg(a.key, a.value order by a.branch, a.o)
+	from (select base.job, base.key, coalesce(c.value, base.value) as value, 0 as branch, base.o
+	      from base left join changed c on c.job = base.job and c.key = base.key
+	      where base.job in (select c.job from changed c)
+	      union all
+	      select c.job, c.key, c.value, c.branch, c.o from changed c where c.added) a
+	group by a.job;
 end $$;
 
 -- Jobs ended: their parents wait for fewer. In the order of the parents, so that two of these do not wait for each other; by UPDATE, so
@@ -174,6 +150,7 @@ language plpgsql set search_path = pg_catalog, pg_temp set jit = off set enable_
 declare
 	v_ended record;
 	v_parent penstock.waiting;
+	v_done penstock.waiting[] := '{}';
 begin
 	for v_ended in
 		with ended as (
@@ -186,41 +163,87 @@ begin
 		update penstock.waiting w set pending = w.pending - v_ended.n, failed = w.failed + v_ended.bad where w.job = v_ended.parent
 		returning w.* into v_parent;
 		if found and v_parent.pending = 0 then
-			perform penstock.end_wait(v_parent);
+			v_done := v_done || v_parent;
 		end if;
 	end loop;
+	if cardinality(v_done) > 0 then
+		perform penstock.end_waits(v_done);
+	end if;
 end $$;
 
--- All children ended: the parent goes on, is completed, or dies of them.
-create or replace function penstock.end_wait(p_job penstock.waiting) returns void
-language plpgsql set search_path = pg_catalog, pg_temp as $$
+-- All children ended: these parents go on, are completed, or die of them. In sets, as they would have gone on without.
+create or replace function penstock.end_waits(p_done penstock.waiting[]) returns void
+language plpgsql set search_path = pg_catalog, pg_temp set jit = off set enable_seqscan = off as $$
 declare
-	v_job constant int8multirange := int8multirange(int8range(p_job.job, p_job.job + 1));
-	v_now penstock.waiting := p_job;
+	v_job penstock.waiting;
+	v_going penstock.waiting[];
+	v_joined bigint[] := '{}';
+	v_made json[];
+	v_large bigint[];
+	v_later bigint[];
+	v_last int8multirange;
+	v_lanes int[];
 begin
-	delete from penstock.waiting w where w.job = p_job.job;
-	if p_job.failed > 0 and not p_job.any_end then
-		perform penstock.die_of_children(p_job, 'CHILD_FAILED', format('%s of its %s children did not complete', p_job.failed, p_job.children));
+	delete from penstock.waiting w where w.job in (select d.job from unnest(p_done) d);
+	for v_job in select d.* from unnest(p_done) d where d.failed > 0 and not d.any_end order by d.job loop
+		perform penstock.die_of_children(v_job, 'CHILD_FAILED', format('%s of its %s children did not complete', v_job.failed, v_job.children));
+	end loop;
+	select array_agg(d) into v_going from unnest(p_done) d where d.failed = 0 or d.any_end;
+	if v_going is null then
 		return;
 	end if;
-	if p_job.branches is not null then
-		v_now := penstock.join_branches(p_job);
-	end if;
-	if v_now.job is null then
-		perform penstock.die_of_children(p_job, 'JOIN_TOO_LARGE', 'the attributes that its branches made are more than 1048576 bytes together');
-	elsif v_now.last then
-		if p_job.branches is not null then
-			delete from penstock.missed m where m.job = p_job.job; -- nothing comes for which it would wait
+
+	if exists (select from unnest(v_going) d where d.branches is not null) then
+		select coalesce(array_agg(m.job), '{}'), array_agg(m.attributes) into v_joined, v_made from penstock.join_attributes(v_going) m;
+		select array_agg(m.job) into v_large from unnest(v_joined, v_made) as m(job, made) where octet_length(m.made::text) > 1048576;
+		if v_large is not null then
+			for v_job in select d.* from unnest(v_going) d where d.job = any (v_large) order by d.job loop
+				perform penstock.die_of_children(v_job, 'JOIN_TOO_LARGE', 'the attributes that its branches made are more than 1048576 bytes together');
+			end loop;
+			select array_agg(d) into v_going from unnest(v_going) d where d.job <> all (v_large);
 		end if;
-		insert into penstock.settled (block, lane, outcome, n, jobs) values (p_job.job >> penstock.block_bits(), p_job.lane, 2, 1, v_job);
-		perform penstock.jobs_ended(v_job, '{}');
-	elsif p_job.branches is not null and not isempty(penstock.wait_again(row(0, v_now.lane, v_now.priority, 0, v_now.hop, v_now.input_hop,
-	                                                                        clock_timestamp(), 1, v_now.bytes, v_job)::penstock.dead)) then
-		return; -- a dead letter that was replayed, for its branches: now for its turn
-	else
+		insert into penstock.output (job, hop, attributes, body)
+		select d.job, d.hop + 1, m.made,
+		       case when o.job is not null then o.body when j.body_job is null then j.body else penstock.body_of(j.body_job, j.body_hop) end
+		from unnest(v_joined, v_made) as m(job, made) join unnest(v_going) d on d.job = m.job
+		cross join lateral (select * from penstock.job j where j.id = d.job limit 1) j
+		left join lateral (select * from penstock.output o where o.job = d.job and o.hop = d.input_hop and d.input_hop > 0 limit 1) o on true;
+		-- what they are now; their bytes a little too many, by the attributes that they had
+		select array_agg(row(d.job, d.lane, d.priority, d.hop + (m.job is not null)::int, case when m.job is null then d.input_hop else d.hop + 1 end,
+		                     d.bytes + coalesce(octet_length(m.made::text), 0), d.since, d.pending, d.children, d.failed, d.any_end, d.last,
+		                     d.branches)::penstock.waiting)
+		into v_going from unnest(v_going) d left join unnest(v_joined, v_made) as m(job, made) on m.job = d.job;
+		-- dead letters that were replayed, for their branches: now for their turns, if anything is to come
+		select array_agg(m.job) into v_later from penstock.missed m where m.job in (select d.job from unnest(v_going) d);
+		if v_later is not null then
+			for v_job in select d.* from unnest(v_going) d where d.job = any (v_later) and not d.last order by d.job loop
+				perform penstock.wait_again(row(0, v_job.lane, v_job.priority, 0, v_job.hop, v_job.input_hop, clock_timestamp(), 1, v_job.bytes,
+				                                int8multirange(int8range(v_job.job, v_job.job + 1)))::penstock.dead);
+			end loop;
+			delete from penstock.missed m where m.job = any (v_later);
+			select array_agg(d) into v_going from unnest(v_going) d where d.last or d.job <> all (v_later);
+		end if;
+	end if;
+
+	with ready as (
 		insert into penstock.parcel (lane, priority, attempt, hop, input_hop, n, bytes, jobs)
-		values (v_now.lane, v_now.priority, 0, v_now.hop, v_now.input_hop, 1, v_now.bytes, v_job);
-		perform penstock.ring(v_now.lane);
+		select d.lane, d.priority, 0, d.hop, d.input_hop, count(*), sum(d.bytes), range_agg(int8range(d.job, d.job + 1))
+		from (select d.*, row_number() over (partition by d.lane, d.priority, d.hop, d.input_hop order by d.job) - 1 as i
+		      from unnest(v_going) d where not d.last) d
+		group by d.lane, d.priority, d.hop, d.input_hop, d.i / 200 order by min(d.job)
+		returning lane
+	)
+	select array_agg(distinct r.lane) into v_lanes from ready r;
+	if v_lanes is not null then
+		perform penstock.ring(l) from unnest(v_lanes) l;
+	end if;
+	select range_agg(int8range(d.job, d.job + 1)) into v_last from unnest(v_going) d where d.last;
+	if v_last is not null then
+		insert into penstock.settled (block, lane, outcome, n, jobs)
+		select c.block, l.lane, 2, penstock.cardinality(c.jobs), c.jobs
+		from (select d.lane, range_agg(int8range(d.job, d.job + 1)) as jobs from unnest(v_going) d where d.last group by d.lane) l
+		cross join lateral penstock.cut_at_blocks(l.jobs) c;
+		perform penstock.jobs_ended(v_last, '{}');
 	end if;
 end $$;
 
@@ -284,7 +307,7 @@ begin
 	values (p_was.job, p_was.lane, p_was.priority, p_was.hop, p_was.input_hop, p_was.bytes, v_pending, p_was.children, p_was.any_end, p_was.last,
 	        p_was.branches) returning * into v_job;
 	if v_pending = 0 then
-		perform penstock.end_wait(v_job);
+		perform penstock.end_waits(array[v_job]);
 	end if;
 end $$;
 
