@@ -4,9 +4,9 @@
  *
  * A schedule is one cut: of the workers' or the janitor's connection, before, within or after its
  * n-th message from either side. The load goes through a stage, one that retries behind a durable
- * border, one that promises its jobs and a transactional one; a job is due later, and two come from
- * a host that is gone. After each schedule every job has ended once with its effect once, and
- * verify finds nothing.
+ * border, one that promises its jobs and a transactional one, or through these as branches; a job
+ * is due later, and two come from a host that is gone. After each schedule every job has ended once
+ * with its effect once, and verify finds nothing.
  *
  * A sample by default, a larger one with LONG=1. HOST_CUT="life host server 17" tries all whose
  * name begins so.
@@ -45,23 +45,32 @@ static const char pipeline[] =
     "  { name = \"first\"; plugin = \"echo\"; },\n"
     "  { name = \"again\"; plugin = \"retry_once\"; durable = true; max_attempts = 3; },\n"
     "  { name = \"promise\"; plugin = \"later\"; timeout = \"10s\"; },\n"
-    "  { name = \"write\"; plugin = \"insert\"; max_attempts = 3; } ); };\n";
+    "  { name = \"write\"; plugin = \"insert\"; max_attempts = 3; } ); };\n"
+    "pipelines = ( { name = \"fork\"; stages = (\n"
+    "  { name = \"first\"; plugin = \"echo\"; routes: { done = {\n"
+    "    to = ( \"again\", \"promise\", \"side\" ); then = \"write\"; }; }; },\n"
+    "  { name = \"again\"; plugin = \"retry_once\"; max_attempts = 3; },\n"
+    "  { name = \"promise\"; plugin = \"later\"; timeout = \"10s\"; },\n"
+    "  { name = \"side\"; plugin = \"insert\"; max_attempts = 3;\n"
+    "    options: { statement = \"insert into effect (job) select parent from penstock.job where id = $1\"; }; },\n"
+    "  { name = \"write\"; plugin = \"insert\"; max_attempts = 3; } ); } );\n";
 
 /* Four jobs at once, the last with a body that a stage must fetch, one that is due later, two that
  * a dead host holds: one that is still in the list, or one that is gone already (0). */
 static const char load[] =
-    "SELECT penstock.enqueue_many('cut', array_fill('{}'::json, array[4]), "
+    "SELECT penstock.enqueue_many('%1$s', array_fill('{}'::json, array[4]), "
     "array[null, null, null, convert_to(repeat('x', 100000), 'UTF8')]);"
-    "SELECT penstock.enqueue('cut', '{}', run_at => clock_timestamp() + interval '30 ms');"
-    "SELECT penstock.enqueue_many('cut', array_fill('{}'::json, array[2]));"
+    "SELECT penstock.enqueue('%1$s', '{}', run_at => clock_timestamp() + interval '30 ms');"
+    "SELECT penstock.enqueue_many('%1$s', array_fill('{}'::json, array[2]));"
     "WITH p AS (DELETE FROM penstock.parcel WHERE n = 2 RETURNING *) "
     "INSERT INTO penstock.lease (token, host, lane, priority, attempt, hop, input_hop, hold, n, "
-    "bytes, jobs) SELECT gen_random_uuid(), %lld, lane, priority, 1, hop, input_hop, hold, n, "
+    "bytes, jobs) SELECT gen_random_uuid(), %2$lld, lane, priority, 1, hop, input_hop, hold, n, "
     "bytes, jobs FROM p";
 
 static const char at_rest[] = "SELECT NOT EXISTS (SELECT FROM penstock.parcel) AND "
                               "NOT EXISTS (SELECT FROM penstock.lease) AND "
-                              "NOT EXISTS (SELECT FROM penstock.deferred)";
+                              "NOT EXISTS (SELECT FROM penstock.deferred) AND "
+                              "NOT EXISTS (SELECT FROM penstock.waiting)";
 static const char forget[] = "DELETE FROM penstock.settled; DELETE FROM penstock.output; "
                              "DELETE FROM penstock.failure; DELETE FROM penstock.job; "
                              "DELETE FROM effect";
@@ -78,6 +87,8 @@ static struct {
 	struct host hosts[HOSTS_MAX];
 	int schedules, cut; /* tried; how many of them came to pass */
 	char at[64];        /* the schedule at hand */
+	const char *pipeline;
+	int branches; /* of each job */
 } t;
 
 struct schedule {
@@ -235,9 +246,9 @@ dead_host(void)
 static void
 enqueue(bool listed)
 {
-	char sql[sizeof load + 24];
+	char sql[sizeof load + 40];
 
-	snprintf(sql, sizeof sql, load, (long long)(listed ? dead_host() : 0));
+	snprintf(sql, sizeof sql, load, t.pipeline, (long long)(listed ? dead_host() : 0));
 	cluster_exec(t.db, sql);
 }
 
@@ -255,18 +266,26 @@ expect(const char *what, const char *sql, int64_t want)
 static void
 expect_order(void)
 {
-	expect("jobs", "SELECT count(*) FROM penstock.job", JOBS);
+	const int all = JOBS * (1 + t.branches), writes = t.branches > 0 ? 2 : 1;
+
+	expect("jobs", "SELECT count(*) FROM penstock.job", all);
 	expect("jobs that completed",
 	       "SELECT coalesce(sum(n), 0) FROM penstock.settled "
 	       "WHERE outcome = 2",
-	       JOBS);
-	expect("jobs that ended", "SELECT coalesce(sum(n), 0) FROM penstock.settled", JOBS);
-	expect("effects", "SELECT count(*) FROM effect", JOBS);
+	       all);
+	expect("jobs that ended", "SELECT coalesce(sum(n), 0) FROM penstock.settled", all);
+	expect("effects", "SELECT count(*) FROM effect", JOBS * writes);
 	expect("jobs with an effect", "SELECT count(DISTINCT job) FROM effect", JOBS);
 	expect("failed attempts", "SELECT count(*) FROM penstock.failure WHERE code = 'FIRST'",
 	       JOBS);
 	expect("failures of the innocent",
 	       "SELECT count(*) FROM penstock.failure WHERE code <> 'FIRST'", 0);
+	expect(
+	    "jobs with what their branches made",
+	    "SELECT count(DISTINCT o.job) FROM penstock.output o JOIN penstock.job j ON j.id = o.job "
+	    "WHERE j.parent IS NULL AND o.attributes->>'kept' = 'true' AND EXISTS "
+	    "(SELECT FROM penstock.job k WHERE k.parent = j.id)",
+	    t.branches > 0 ? JOBS : 0);
 	expect("violations", "SELECT coalesce(sum(violations), 0) FROM penstock.verify()", 0);
 }
 
@@ -460,6 +479,18 @@ at_every_cut_beside_another_host_each_job_ends_once(void **state)
 	assert_int_equal(t.cut, t.schedules);
 }
 
+static void
+at_every_cut_each_job_has_each_of_its_branches_once(void **state)
+{
+	struct series s = { "branches", .hosts = 1, .in_sample = 15 };
+
+	(void)state;
+	t.pipeline = "fork";
+	t.branches = 3;
+	try_all(&s);
+	assert_int_equal(t.cut, t.schedules);
+}
+
 /* ---- a claim that commits behind the back of its host ---- */
 
 static void
@@ -511,6 +542,7 @@ set_up(void **state)
 	(void)state;
 	memset(&t, 0, sizeof t);
 	snprintf(t.at, sizeof t.at, "set-up");
+	t.pipeline = "cut";
 	t.db = cluster_open(dsn);
 	cluster_exec(t.db, "CREATE TABLE effect (job bigint); "
 	                   "DO $$ BEGIN IF to_regrole('worker') IS NULL THEN "
@@ -562,6 +594,7 @@ main(void)
 		T(at_every_cut_in_a_jobs_life_it_ends_once),
 		T(at_every_cut_in_a_hosts_life_each_job_ends_once),
 		T(at_every_cut_beside_another_host_each_job_ends_once),
+		T(at_every_cut_each_job_has_each_of_its_branches_once),
 	};
 
 	return cmocka_run_group_tests_name("host_cut", tests, NULL, NULL);
