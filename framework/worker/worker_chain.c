@@ -302,7 +302,7 @@ fuses(const struct chain *c, const struct lane *from, size_t next)
 static const struct outcome lost_child = {
 	.kind = PS_RETRY,
 	.code = "BAD_ROUTE",
-	.message = "the stage sent a child by a route that leads nowhere",
+	.message = "the stage sent a child by a route that leads nowhere, or to several stages",
 	.delay_ms = -1,
 };
 
