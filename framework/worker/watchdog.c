@@ -18,12 +18,13 @@
 _Noreturn static void
 end_process(struct recorder_line *line, const struct lane *lane, const struct pool *pool)
 {
+	bool exact = __atomic_load_n(&line->exact, __ATOMIC_RELAXED);
 	char job[24];
 
-	snprintf(job, sizeof(job), "%" PRId64, line->job);
+	snprintf(job, sizeof(job), "%" PRId64, __atomic_load_n(&line->job, __ATOMIC_RELAXED));
 	log_line(LOG_ERROR, "a stage does not come back: this process ends itself", "pipeline",
 	         pool->pipelines[lane->pipeline].conf->name, "stage", lane->conf->name,
-	         line->exact ? "job" : "first_job", job, NULL);
+	         exact ? "job" : "first_job", job, NULL);
 	__atomic_store_n(&line->crashed, RECORDER_TIMEOUT, __ATOMIC_RELAXED);
 	_exit(EXIT_FAILURE);
 }
