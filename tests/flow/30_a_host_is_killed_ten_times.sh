@@ -36,16 +36,17 @@ for i in $(seq "$kills"); do
 	jobs=$((jobs + each))
 	goal=$(($(settled_n ledger) + RANDOM % (each / 2)))
 	wait_for 60 past || break
-	wait_for 20 busy || break
+	wait_for 60 busy || break
 	if [ $((i % 2)) -eq 0 ]; then
 		# with its supervisor: nobody starts it again, and its leases wait for a reaper
 		kill -KILL "$supervisor" "$child" || break
 		wait "$supervisor" 2> /dev/null
 		start_host victim
 		supervisor=$host
+		wait_for 60 renewed || break # the killed one may be listed, still
 	else
 		kill -KILL "$child" || break
-		wait_for 20 renewed || break
+		wait_for 60 renewed || break
 	fi
 	killed=$((killed + 1))
 done

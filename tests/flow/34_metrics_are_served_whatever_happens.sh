@@ -87,7 +87,10 @@ for fd in "${held[@]}"; do
 done
 is '300 clients are answered and held' 300 "$answered"
 web=$(pgrep -P "$host" -x penstock-web)
-is 'by a process that has three threads, one of which serves' 3 "$(find "/proc/$web/task" -mindepth 1 -maxdepth 1 | wc -l)"
+case $build in
+*/tsan) ;; # which has threads of its own
+*) is 'by a process that has three threads, one of which serves' 3 "$(find "/proc/$web/task" -mindepth 1 -maxdepth 1 | wc -l)" ;;
+esac
 ok 'they are counted' wait_for 20 eval '[ "$(value penstock_http_connections)" -gt 300 ]'
 for ((i = 0; i < 9; i++)); do exec {fd}<> "/dev/tcp/127.0.0.1/$port"; held+=("$fd"); done
 is 'one more than the limit is told' 503 "$(for ((i = 0; i < 40; i++)); do c=$(code "http://127.0.0.1:$port/metrics"); exec {fd}<> "/dev/tcp/127.0.0.1/$port"; [ "$c" = 503 ] && break; done; echo "$c")"
