@@ -207,3 +207,32 @@ stage_elf_section(const void *bytes, size_t size, const char *name, const char *
 	return fault_set(fault, INVALID, "no manifest: no section %s, so it is no penstock plugin",
 	                 name);
 }
+
+/* Without the header the loader of x86-64 gives a stack that can be executed. */
+bool
+stage_elf_wants_stack(const struct elf *file)
+{
+	bool executable = true;
+
+	for (unsigned i = 0; i < file->head.e_phnum; i++) {
+		Elf64_Phdr segment;
+
+		stage_elf_segment(file, i, &segment);
+		if (segment.p_type == PT_GNU_STACK)
+			executable = segment.p_flags & PF_X;
+	}
+	return executable;
+}
+
+enum status
+stage_elf_check_stack(const void *bytes, size_t size, struct fault *fault)
+{
+	struct elf file;
+	enum status st = stage_elf_open(bytes, size, &file, fault);
+
+	if (st != OK || !stage_elf_wants_stack(&file))
+		return st;
+	fault_set(fault, INVALID, "it asks for a stack that can be executed, for all threads");
+	fault_hint(fault, "link with -Wl,-z,noexecstack; in assembler: .section .note.GNU-stack");
+	return INVALID;
+}

@@ -249,20 +249,10 @@ lint_dynamic(const struct linted *l)
 		find(l, &lazy, "");
 }
 
-/* Without the header the loader of x86-64 gives a stack that can be executed. */
 static void
 lint_stack(const struct linted *l)
 {
-	bool executable = true;
-
-	for (unsigned i = 0; i < l->elf.head.e_phnum; i++) {
-		Elf64_Phdr segment;
-
-		stage_elf_segment(&l->elf, i, &segment);
-		if (segment.p_type == PT_GNU_STACK)
-			executable = segment.p_flags & PF_X;
-	}
-	if (executable)
+	if (stage_elf_wants_stack(&l->elf))
 		find(l, &execstack, "");
 }
 

@@ -713,6 +713,11 @@ stage_manifest_read(const char *path, struct stage_manifest **ret, struct fault 
 	st = stage_file_read(fd, path, &file, fault);
 	if (st == OK)
 		st = stage_manifest_parse(path, file.data, file.len, ret, fault);
+	if (st == OK && (st = stage_elf_check_stack(file.data, file.len, fault)) != OK) {
+		fault_where(fault, "%s", path);
+		stage_manifest_free(*ret);
+		*ret = NULL;
+	}
 	buf_done(&file);
 	close(fd);
 	return st;

@@ -87,6 +87,10 @@ read_file(const struct stage_spec *spec, struct buf *file, struct stage_manifest
 	st = stage_file_read(fd, spec->path, file, fault);
 	close(fd);
 	if (st == OK)
+		st = stage_elf_check_stack(file->data, file->len, fault);
+	if (st != OK && !fault->where[0])
+		fault_where(fault, "%s", spec->path);
+	if (st == OK)
 		st = stage_manifest_parse(spec->path, file->data, file->len, ret_manifest, fault);
 	if (st != OK)
 		return st;

@@ -28,6 +28,9 @@ struct elf {
 	Elf64_Ehdr head;
 };
 enum status stage_elf_open(const void *bytes, size_t size, struct elf *ret, struct fault *fault);
+/* Does it ask for a stack that can be executed? */
+bool stage_elf_wants_stack(const struct elf *file);
+enum status stage_elf_check_stack(const void *bytes, size_t size, struct fault *fault);
 void stage_elf_segment(const struct elf *file, unsigned i, Elf64_Phdr *ret); /* i < e_phnum */
 /* False: there is none, or its content is not in the file. *ret is filled while i < e_shnum. */
 bool stage_elf_section_at(const struct elf *file, unsigned i, Elf64_Shdr *ret);

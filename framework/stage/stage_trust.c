@@ -56,7 +56,8 @@ step(int *at, const char *path, const char *name, bool folder, bool strict, stru
 	st = look(below, path, folder, &doubt);
 	if (st == OK)
 		return OK;
-	fault_hint(&doubt, "chmod go-w, and chown to root or to the service's user");
+	if (st == REFUSED)
+		fault_hint(&doubt, "chmod go-w, and chown to root or to the service's user");
 	if (st != REFUSED || strict) {
 		*fault = doubt;
 		return st;
