@@ -72,7 +72,7 @@ say_stage(const struct profile_seen *seen, const struct profile_seen_stage *s,
 	ret->db_s = s->db / jobs;
 	ret->cpu_s = s->cpu / jobs;
 	/* Little's law again: nobody measures it job by job, which costs more than one may
-	 * (docs/decisions/0009-time-in-the-lane.md) */
+	 * (docs/decisions/0012-time-in-the-lane.md) */
 	ret->wait_s = PROFILE_UNKNOWN;
 	if (s->ready >= 0)
 		ret->wait_s = s->jobs > 0 ? s->ready / ret->rate : 0;

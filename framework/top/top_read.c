@@ -197,7 +197,7 @@ make_row(const struct sums *from, const struct sums *to, double seconds,
 		row->allocated = all > 0 ? (double)to->value[COUNTER_allocated] / all : TOP_UNKNOWN;
 	quantiles(from, to, row);
 	find_lane(depths, row);
-	/* Little's law: what nobody measures job by job (docs/decisions/0009-time-in-the-lane.md)
+	/* Little's law: what nobody measures job by job (docs/decisions/0012-time-in-the-lane.md)
 	 */
 	row->waits_s = row->ready >= 0 && row->rate > 0 ? row->ready / row->rate : TOP_UNKNOWN;
 }
