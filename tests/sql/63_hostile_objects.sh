@@ -87,7 +87,7 @@ statement bell_clear 1
 run_sql -c "set role penstock_enqueue" -c "select penstock.enqueue('p', '{}', '\\x00', 3, now() + interval '1 hour')" \
 	-c "select state from penstock.job_state(1)" > "$work/statement" 2>&1 || { echo 'the applications:'; cat "$work/statement"; failed=1; }
 run_sql -c "set role penstock_enqueue" -c "select penstock.enqueue('p') from generate_series(1, 1100)" > "$work/statement" 2>&1 || { cat "$work/statement"; failed=1; }
-statement queue_pack '1, 5000'
+statement queue_pack '1, 5000, 0, 0'
 statement queue_make_blocks
 for what in jobs lanes hosts ended remaining reasons; do
 	case $what in
