@@ -57,7 +57,16 @@ is 'another page' 404 "$(code "http://127.0.0.1:$port/admin")"
 is 'POST' 405 "$(code -d x=1 "http://127.0.0.1:$port/metrics")"
 is 'DELETE' 405 "$(code -X DELETE "http://127.0.0.1:$port/metrics")"
 is 'HEAD' 200 "$(code -I "http://127.0.0.1:$port/metrics")"
-is 'a header that is too large' 'HTTP/1.1 431 Request Header Fields Too Large' "$(first_line "GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: $(head -c 18000 /dev/zero | tr '\0' x)\r\n\r\n")"
+# The server answers and closes with a part of it unread, which may take the answer from the client: then it asks again.
+too_large() {
+	local line=
+	for _ in $(seq 20); do
+		line=$(first_line "GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: $(head -c 18000 /dev/zero | tr '\0' x)\r\n\r\n")
+		if [ "$line" ]; then break; fi
+	done
+	echo "$line"
+}
+is 'a header that is too large' 'HTTP/1.1 431 Request Header Fields Too Large' "$(too_large)"
 is 'a length and chunks' 'HTTP/1.1 400 Bad Request' "$(first_line 'GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n')"
 is 'two lengths' 'HTTP/1.1 400 Bad Request' "$(first_line 'GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc')"
 is 'no host' 'HTTP/1.1 400 Bad Request' "$(first_line 'GET /metrics HTTP/1.1\r\n\r\n')"
