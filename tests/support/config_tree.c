@@ -111,3 +111,24 @@ config_tree_report(const struct config_override *over, size_t n_over)
 		fail_msg("the fault is \"%s\", the report \"%s\"", first, tree.report.data);
 	return tree.report.data;
 }
+
+size_t
+config_tree_stage(const struct config_pipeline *pipeline, const char *stage)
+{
+	for (size_t i = 0; i < pipeline->n_stages; i++)
+		if (strcmp(pipeline->stages[i].name, stage) == 0)
+			return i;
+	fail_msg("no stage %s", stage);
+	return 0;
+}
+
+const char *
+config_tree_leads(const struct config *config, const char *pipeline, const char *stage,
+                  const char *route)
+{
+	const struct config_pipeline *p = config_find(config, pipeline);
+	int next = config_next(p, config_tree_stage(p, stage), route);
+
+	assert_true(next >= 0);
+	return (size_t)next == p->n_stages ? "end" : p->stages[next].name;
+}

@@ -21,4 +21,10 @@ struct config *config_tree_load(void);
  * line. */
 const char *config_tree_report(const struct config_override *over, size_t n_over);
 
+/* Index of a stage; the test fails when it is not there. */
+size_t config_tree_stage(const struct config_pipeline *pipeline, const char *stage);
+/* Name of the stage that a route leads to; "end". */
+const char *config_tree_leads(const struct config *config, const char *pipeline, const char *stage,
+                              const char *route);
+
 #endif

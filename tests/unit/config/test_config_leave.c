@@ -40,27 +40,6 @@ expect(const struct config *config, const char *wanted)
 	buf_done(&out);
 }
 
-static size_t
-at(const struct config_pipeline *p, const char *stage)
-{
-	for (size_t i = 0; i < p->n_stages; i++)
-		if (strcmp(p->stages[i].name, stage) == 0)
-			return i;
-	fail_msg("no stage %s", stage);
-	return 0;
-}
-
-/* Name of the stage that a route leads to; "end". */
-static const char *
-leads(const struct config *config, const char *pipeline, const char *stage, const char *route)
-{
-	const struct config_pipeline *p = config_find(config, pipeline);
-	int next = config_next(p, at(p, stage), route);
-
-	assert_true(next >= 0);
-	return (size_t)next == p->n_stages ? "end" : p->stages[next].name;
-}
-
 #define PIPELINE(name, stages) "{ name = \"" name "\"; stages = ( " stages " ); }"
 #define ALL(pipelines) "pipelines = ( " pipelines " );\n"
 #define ABCD                                                                                                               \
@@ -82,11 +61,12 @@ a_removed_stage_stays_and_leads_where_it_did(void **state)
 	config_keep_leaving(new, old);
 	config_free(old);
 	expect(new, "p: a d (b) (c)");
-	assert_string_equal(leads(new, "p", "a", "done"), "d"); /* nothing leads to it */
-	assert_string_equal(leads(new, "p", "d", "done"), "end");
-	assert_string_equal(leads(new, "p", "b", "done"), "c");
-	assert_string_equal(leads(new, "p", "b", "bad"), "d");
-	assert_string_equal(leads(new, "p", "c", "done"), "d");
+	assert_string_equal(config_tree_leads(new, "p", "a", "done"),
+	                    "d"); /* nothing leads to it */
+	assert_string_equal(config_tree_leads(new, "p", "d", "done"), "end");
+	assert_string_equal(config_tree_leads(new, "p", "b", "done"), "c");
+	assert_string_equal(config_tree_leads(new, "p", "b", "bad"), "d");
+	assert_string_equal(config_tree_leads(new, "p", "c", "done"), "d");
 	b = &new->pipelines[0].stages[2];
 	assert_string_equal(b->limit_key, "site");
 	assert_int_equal(b->n_options, 2);
@@ -105,9 +85,9 @@ the_last_stage_leaves_to_the_end(void **state)
 	config_keep_leaving(new, old);
 	config_free(old);
 	expect(new, "p: b (a) (c) (d)");
-	assert_string_equal(leads(new, "p", "a", "done"), "b");
-	assert_string_equal(leads(new, "p", "b", "done"), "end");
-	assert_string_equal(leads(new, "p", "d", "done"), "end");
+	assert_string_equal(config_tree_leads(new, "p", "a", "done"), "b");
+	assert_string_equal(config_tree_leads(new, "p", "b", "done"), "end");
+	assert_string_equal(config_tree_leads(new, "p", "d", "done"), "end");
 	config_free(new);
 }
 
@@ -121,8 +101,8 @@ a_removed_pipeline_stays_with_all_its_stages(void **state)
 	config_keep_leaving(new, old);
 	config_free(old);
 	expect(new, "p: a b c d; q: (x) (y)");
-	assert_string_equal(leads(new, "q", "x", "done"), "y");
-	assert_string_equal(leads(new, "q", "y", "done"), "end");
+	assert_string_equal(config_tree_leads(new, "q", "x", "done"), "y");
+	assert_string_equal(config_tree_leads(new, "q", "y", "done"), "end");
 	config_drop_leaving(new);
 	expect(new, "p: a b c d");
 	config_free(new);
@@ -141,9 +121,9 @@ what_leaves_goes_on_leaving_over_reloads_and_may_come_back(void **state)
 	config_keep_leaving(three, two);
 	config_free(two);
 	expect(three, "p: c d (a) (b)");
-	assert_string_equal(leads(three, "p", "a", "done"), "d"); /* as it was last */
-	assert_string_equal(leads(three, "p", "b", "done"), "c");
-	assert_string_equal(leads(three, "p", "c", "done"), "d");
+	assert_string_equal(config_tree_leads(three, "p", "a", "done"), "d"); /* as it was last */
+	assert_string_equal(config_tree_leads(three, "p", "b", "done"), "c");
+	assert_string_equal(config_tree_leads(three, "p", "c", "done"), "d");
 	config_free(three);
 }
 

@@ -37,26 +37,6 @@ has_stages(const struct config *config, const char *pipeline, const char *wanted
 	buf_done(&names);
 }
 
-static size_t
-at(const struct config_pipeline *p, const char *stage)
-{
-	for (size_t i = 0; i < p->n_stages; i++)
-		if (strcmp(p->stages[i].name, stage) == 0)
-			return i;
-	fail_msg("no stage %s", stage);
-	return 0;
-}
-
-static const char *
-leads(const struct config *config, const char *pipeline, const char *stage, const char *route)
-{
-	const struct config_pipeline *p = config_find(config, pipeline);
-	int next = config_next(p, at(p, stage), route);
-
-	assert_true(next >= 0);
-	return (size_t)next == p->n_stages ? "end" : p->stages[next].name;
-}
-
 #define CLEAN                                                                                      \
 	PIPELINE("clean",                                                                          \
 	         "{ name = \"trim\"; routes: { empty = \"end\"; junk = \"end:job\"; again "        \
@@ -99,16 +79,16 @@ its_end_is_the_stage_behind_it(void **state)
 	    CLEAN, "");
 
 	(void)state;
-	assert_string_equal(leads(config, "docs", "a", "done"), "c.trim");
-	assert_string_equal(leads(config, "docs", "a", "skip"), "b");
-	assert_string_equal(leads(config, "docs", "c.trim", "done"), "c.fold");
-	assert_string_equal(leads(config, "docs", "c.trim", "again"), "c.trim");
-	assert_string_equal(leads(config, "docs", "c.trim", "empty"), "b");
-	assert_string_equal(leads(config, "docs", "c.trim", "junk"), "end");
-	assert_string_equal(leads(config, "docs", "c.fold", "done"), "b");
-	assert_string_equal(leads(config, "docs", "b", "again"), "c.trim");
-	assert_string_equal(leads(config, "clean", "trim", "empty"), "end");
-	assert_string_equal(leads(config, "clean", "trim", "junk"), "end");
+	assert_string_equal(config_tree_leads(config, "docs", "a", "done"), "c.trim");
+	assert_string_equal(config_tree_leads(config, "docs", "a", "skip"), "b");
+	assert_string_equal(config_tree_leads(config, "docs", "c.trim", "done"), "c.fold");
+	assert_string_equal(config_tree_leads(config, "docs", "c.trim", "again"), "c.trim");
+	assert_string_equal(config_tree_leads(config, "docs", "c.trim", "empty"), "b");
+	assert_string_equal(config_tree_leads(config, "docs", "c.trim", "junk"), "end");
+	assert_string_equal(config_tree_leads(config, "docs", "c.fold", "done"), "b");
+	assert_string_equal(config_tree_leads(config, "docs", "b", "again"), "c.trim");
+	assert_string_equal(config_tree_leads(config, "clean", "trim", "empty"), "end");
+	assert_string_equal(config_tree_leads(config, "clean", "trim", "junk"), "end");
 }
 
 static void
@@ -121,9 +101,9 @@ its_end_leads_where_the_use_says(void **state)
 	    CLEAN, "");
 
 	(void)state;
-	assert_string_equal(leads(config, "docs", "c.trim", "empty"), "z");
-	assert_string_equal(leads(config, "docs", "c.fold", "done"), "z");
-	assert_string_equal(leads(config, "docs", "b", "done"), "z");
+	assert_string_equal(config_tree_leads(config, "docs", "c.trim", "empty"), "z");
+	assert_string_equal(config_tree_leads(config, "docs", "c.fold", "done"), "z");
+	assert_string_equal(config_tree_leads(config, "docs", "b", "done"), "z");
 	assert_true(config_find(config, "docs")->stages[1].durable); /* before its first stage */
 }
 
@@ -135,8 +115,8 @@ the_last_stage_of_all_leads_to_the_end(void **state)
 	    "");
 
 	(void)state;
-	assert_string_equal(leads(config, "docs", "c.trim", "empty"), "end");
-	assert_string_equal(leads(config, "docs", "c.fold", "done"), "end");
+	assert_string_equal(config_tree_leads(config, "docs", "c.trim", "empty"), "end");
+	assert_string_equal(config_tree_leads(config, "docs", "c.fold", "done"), "end");
 }
 
 static void
@@ -155,15 +135,15 @@ uses_within_uses(void **state)
 	has_stages(config, "mid", "one.trim one.fold m two.trim two.fold");
 	has_stages(config, "docs",
 	           "x.one.trim x.one.fold x.m x.two.trim x.two.fold b z y.trim y.fold");
-	assert_string_equal(leads(config, "docs", "x.one.trim", "empty"), "x.m");
-	assert_string_equal(leads(config, "docs", "x.one.fold", "done"), "x.m");
-	assert_string_equal(leads(config, "docs", "x.m", "bad"), "x.one.trim");
-	assert_string_equal(leads(config, "docs", "x.m", "done"), "x.two.trim");
-	assert_string_equal(leads(config, "docs", "x.two.trim", "empty"), "z");
-	assert_string_equal(leads(config, "docs", "x.two.trim", "junk"), "end");
-	assert_string_equal(leads(config, "docs", "x.two.fold", "done"), "z");
-	assert_string_equal(leads(config, "docs", "z", "done"), "y.trim");
-	assert_string_equal(leads(config, "docs", "y.fold", "done"), "end");
+	assert_string_equal(config_tree_leads(config, "docs", "x.one.trim", "empty"), "x.m");
+	assert_string_equal(config_tree_leads(config, "docs", "x.one.fold", "done"), "x.m");
+	assert_string_equal(config_tree_leads(config, "docs", "x.m", "bad"), "x.one.trim");
+	assert_string_equal(config_tree_leads(config, "docs", "x.m", "done"), "x.two.trim");
+	assert_string_equal(config_tree_leads(config, "docs", "x.two.trim", "empty"), "z");
+	assert_string_equal(config_tree_leads(config, "docs", "x.two.trim", "junk"), "end");
+	assert_string_equal(config_tree_leads(config, "docs", "x.two.fold", "done"), "z");
+	assert_string_equal(config_tree_leads(config, "docs", "z", "done"), "y.trim");
+	assert_string_equal(config_tree_leads(config, "docs", "y.fold", "done"), "end");
 }
 
 static void
@@ -184,7 +164,7 @@ children_begin_where_a_route_leads_them_in_the_use(void **state)
 	assert_int_equal(stage, 1);
 	assert_true(config_child(config, docs, 0, "far", &pipeline, &stage));
 	assert_int_equal(stage, 0);
-	assert_string_equal(leads(config, "docs", "c.part", "done"), "end");
+	assert_string_equal(config_tree_leads(config, "docs", "c.part", "done"), "end");
 }
 
 /* ---- what changes when the pipeline that is used changes ---- */
@@ -234,8 +214,8 @@ a_change_of_a_pipeline_is_one_of_all_that_use_it(void **state)
 
 	config_keep_leaving(new, old); /* works off what it has, in both */
 	assert_int_equal(config_find(new, "docs")->n_leaving, 1);
-	assert_string_equal(leads(new, "docs", "c.u", "done"), "b");
-	assert_string_equal(leads(new, "clean", "u", "done"), "end");
+	assert_string_equal(config_tree_leads(new, "docs", "c.u", "done"), "b");
+	assert_string_equal(config_tree_leads(new, "clean", "u", "done"), "end");
 	config_free(new);
 	config_free(old);
 }
@@ -257,7 +237,7 @@ a_stage_of_a_use_that_leaves_leads_where_the_use_said(void **state)
 	assert_int_equal(config_load("old.conf", NULL, 0, &old, NULL, NULL), OK);
 	assert_int_equal(config_load("new.conf", NULL, 0, &new, NULL, NULL), OK);
 	config_keep_leaving(new, old);
-	assert_string_equal(leads(new, "docs", "c.t", "done"), "z");
+	assert_string_equal(config_tree_leads(new, "docs", "c.t", "done"), "z");
 	config_free(new);
 	config_free(old);
 }
