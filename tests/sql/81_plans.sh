@@ -26,9 +26,9 @@ scans() {
 	{
 		echo "load 'auto_explain'; set auto_explain.log_min_duration = 0; set auto_explain.log_nested_statements = on; set auto_explain.log_analyze = on; set auto_explain.log_timing = off; set client_min_messages = log;"
 		printf '%s;\n' "$@"
-	} | run_sql 2>&1 | grep -E '(Seq|Index|Index Only|Bitmap Heap|Tid|Tid Range) Scan' | grep -v 'never executed' |
+	} | run_sql 2>&1 | tee "$work/explained" | grep -E '(Seq|Index|Index Only|Bitmap Heap|Tid|Tid Range) Scan' | grep -v 'never executed' |
 		sed -E 's/^.*->//; s/ \(.*//; s/^ +//; s/_[0-9]+( |$)/_N\1/g; s/ [a-z]+(_[0-9]+)?$//; s/ +$//' |
-		grep -E ' on (job|parcel|deferred|settled|output|dead)' | sort -u
+		grep -E ' on (job|parcel|deferred|settled|output|dead|ordered|turn|missed)' | sort -u
 }
 
 {
@@ -45,11 +45,21 @@ scans() {
 	scans 'void' "select penstock.void_lease(test.token(1))"
 	scans 'enqueue' "select penstock.enqueue('p')"
 	scans 'pack' "select penstock.pack(3, 2000)"
+	# one session: what it planned while no key waited, it uses for three thousand
+	scans 'ordering keys' 'select penstock.give_turns(100)' 'select test.settle(3, 2, jobs) from test.claim(3, 1, 2)' \
+		"select count(*) from unnest(penstock.enqueue_many('p', array_fill('{}'::json, array[6000]), ordering_keys => array(select 'k' || n % 3000 from generate_series(1, 6000) n), priority => -1))" \
+		'select penstock.give_turns(3000)' 'select penstock.give_turns(3000)' \
+		'select test.settle(4, 2, jobs) from test.claim(4, 3000, 1)' 'select test.settle(5, 2, jobs) from test.claim(5, 3000, 1)'
+	cp "$work/explained" "$work/keys"
 } > "$work/plans"
 if [ "$UPDATE" ]; then cp "$work/plans" plans.expected; fi
 diff plans.expected "$work/plans" || exit 1
 if grep 'Seq Scan' "$work/plans"; then
 	echo 'a whole table is read'
+	exit 1
+fi
+if ! grep -q 'with ended as' "$work/keys" || grep -B 12 -E 'Rows Removed by (Join )?Filter: [0-9]{5}' "$work/keys"; then
+	echo 'keys are compared with keys'
 	exit 1
 fi
 for what in 'claim of singles' messages scan 'ends of a run' 'ends of a recording' wake; do
