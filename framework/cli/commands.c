@@ -359,11 +359,14 @@ const struct cli_command cli_commands[] = {
 	  baseline_compare_options, 1, 1, baseline_compare_command },
 	{ "baseline delete", "NAME", "delete a baseline", "", none, 1, 1, baseline_delete_command },
 	{ "plugin inspect", "FILE", "what a plugin says of itself, without running it",
-	  "FILE is a .so, or the name of a plugin on plugin_path.",
+	  "FILE is a .so, or the name of a plugin on plugin_path. Fails when it names a library that\n"
+	  "is not here, or a symbol that neither the host nor a library of it has: the system's\n"
+	  "loader is asked, in a process of its own, for a file that others may not write.",
 	  none, 1, 1, plugin_inspect_command },
 	{ "plugin lint", "FILE...", "what plugins have in them that would hurt their host",
 	  "Reads the file and runs nothing of it: functions that it calls, symbols that it exports,\n"
-	  "libraries that it names, how it was linked. Each finding is a line that says what to do.\n"
+	  "libraries that it names and whether they have what it asks for, how it was linked. Each\n"
+	  "finding is a line that says what to do.\n"
 	  "Exit code 1 when one is an error; warnings alone are 0.",
 	  none, 1, -1, plugin_lint_command },
 	{ "plugin test", "FILE", "load a plugin, check that it keeps the contract, run it on inputs",

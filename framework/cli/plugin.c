@@ -99,6 +99,19 @@ print_manifest(const struct stage_manifest *m, const char *path, const struct cl
 	print_counters(m, cli);
 }
 
+/* What the file itself does not say, told behind what it does. */
+static enum status
+look_further(struct cli *cli, const char *path, struct fault *fault)
+{
+	struct fault doubt = { 0 };
+
+	fflush(stdout);
+	if (stage_trust(path, &doubt) == OK)
+		return stage_loads(path, fault);
+	cli_say(cli, "not asked whether its libraries and symbols are here: %s", doubt.text);
+	return OK;
+}
+
 int
 plugin_inspect_command(struct cli *cli)
 {
@@ -117,6 +130,8 @@ plugin_inspect_command(struct cli *cli)
 		puts(m->json);
 	else if (st == OK)
 		print_manifest(m, path, cli);
+	if (st == OK)
+		st = look_further(cli, path, &fault);
 	stage_manifest_free(m);
 	free(path);
 	return st == OK ? CLI_OK : cli_fail(&fault);

@@ -604,6 +604,8 @@ prepare(struct trial *t, char **ret_path, struct fault *fault)
 	if (st == OK)
 		st = stage_manifest_read(*ret_path, &t->manifest, fault);
 	if (st == OK)
+		st = stage_loads(*ret_path, fault);
+	if (st == OK)
 		st = plugin_config(t->manifest, options ? options : "", &t->config, fault);
 	if (st == OK)
 		st = attributes_check(t->attributes, strlen(t->attributes), fault);

@@ -56,6 +56,12 @@ enum status stage_find(const char *plugin_path, const char *plugin, char **ret_p
  * root is fine). */
 enum status stage_trust(const char *path, struct fault *fault);
 
+/* Would the loader of a host take it: are its libraries here, and has the host or one of them each
+ * symbol that it asks for? INVALID names what is missing. None of the file's code is run, but the
+ * loader believes what it reads: not for a file that stage_trust() refuses. Starts a process and
+ * waits for it. */
+enum status stage_loads(const char *path, struct fault *fault);
+
 /* What a file has in it that a plugin should not have, or lacks; found without running it. */
 struct stage_finding {
 	bool error;       /* else a warning: it works, until it does not */

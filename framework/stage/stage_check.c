@@ -2,7 +2,7 @@
 /*
  * stage_check.c - a stage's options and routes against its plugin's manifest.
  *
- * Runs no plugin code: this is what `penstock check` knows before a start.
+ * Runs no plugin code (see stage_loader.c): this is what `penstock check` knows before a start.
  */
 #include "stage/stage_priv.h"
 
@@ -94,6 +94,8 @@ find_manifest(const struct settings *set, const struct config_stage *stage,
 		st = stage_trust(path, fault);
 	if (st == OK)
 		st = stage_manifest_read(path, ret_manifest, fault);
+	if (st == OK)
+		st = stage_loads(path, fault);
 	free(path);
 	return st;
 }
@@ -111,8 +113,9 @@ check_file(const struct settings *set, const struct config_stage *stage, struct 
 	if (st == OK)
 		st = stage_check(manifest, stage, report, &fault);
 	if (st != OK && report->len == before)
-		buf_printf(report, "%s:%d: %s%s%s\n", stage->file, stage->line, fault.text,
-		           fault.hint[0] ? "; " : "", fault.hint);
+		buf_printf(report, "%s:%d: %s%s%s%s%s\n", stage->file, stage->line, fault.where,
+		           fault.where[0] ? ": " : "", fault.text, fault.hint[0] ? "; " : "",
+		           fault.hint);
 	return manifest;
 }
 

@@ -4,7 +4,7 @@
  *
  * Read from the file, nothing of it is run: symbols that it asks for and that
  * it offers, the libraries that it names, how it was linked. What a library
- * below it does is not seen.
+ * below it does is not seen, but that it is there: see stage_loader.c.
  */
 #include "stage/stage_priv.h"
 
@@ -17,6 +17,7 @@ struct linted {
 	struct elf elf;
 	Elf64_Shdr dynamic, dynamic_texts, symbols, symbol_texts;
 	size_t n_dynamic, n_symbols;
+	bool asks_host; /* for a symbol, and that was told */
 	void (*found)(void *data, const struct stage_finding *finding);
 	void *data;
 };
@@ -94,6 +95,9 @@ static const struct rule manifest = { ERROR,
 	                              "is why the host refuses it",
 	                              "write the stage with PS_STAGE or PS_STAGE_EACH",
 	                              { NULL } };
+static const struct rule loader = {
+	ERROR, "loader", "is why the loader refuses it", NULL, { NULL }
+};
 static const struct rule entry = { ERROR,
 	                           "entry",
 	                           "is not exported, so the host finds no stage",
@@ -169,13 +173,15 @@ among(const char *name, const char *const *names, size_t n)
 }
 
 static void
-lint_import(const struct linted *l, const char *name)
+lint_import(struct linted *l, const char *name)
 {
 	for (size_t i = 0; i < countof(calls); i++)
 		if (among(name, calls[i].symbols, countof(calls[i].symbols)))
 			find(l, &calls[i], name);
-	if (strncmp(name, "ps_", 3) == 0 || strncmp(name, "penstock_", 9) == 0)
-		find(l, &host_symbol, name);
+	if (strncmp(name, "ps_", 3) != 0 && strncmp(name, "penstock_", 9) != 0)
+		return;
+	find(l, &host_symbol, name);
+	l->asks_host = true;
 }
 
 /* What C++ has in many objects at once is weak; it is the compiler's, not the author's. */
@@ -191,7 +197,7 @@ lint_export(const struct linted *l, const char *name, unsigned char info)
 }
 
 static void
-lint_symbols(const struct linted *l)
+lint_symbols(struct linted *l)
 {
 	bool has_entry = false;
 
@@ -268,6 +274,22 @@ lint_manifest(const struct linted *l, const char *path, const struct buf *file)
 		stage_manifest_free(m);
 }
 
+/* What others may write is not given to the loader. */
+static void
+lint_loading(const struct linted *l, const char *path)
+{
+	static const char behind[] = "cannot load it: ";
+	struct rule rule = loader;
+	struct fault fault = { 0 };
+	bool said;
+
+	if (l->asks_host || stage_trust(path, NULL) != OK || stage_loads(path, &fault) == OK)
+		return;
+	rule.todo = fault.hint[0] ? fault.hint : "build it anew for this machine";
+	said = strncmp(fault.text, behind, strlen(behind)) == 0;
+	find(l, &rule, fault.text + (said ? strlen(behind) : 0));
+}
+
 enum status
 stage_lint(const char *path, void (*found)(void *data, const struct stage_finding *finding),
            void *data, struct fault *fault)
@@ -289,6 +311,7 @@ stage_lint(const char *path, void (*found)(void *data, const struct stage_findin
 		lint_symbols(&l);
 		lint_dynamic(&l);
 		lint_stack(&l);
+		lint_loading(&l, path);
 	}
 	buf_done(&file);
 	return st;

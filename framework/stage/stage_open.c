@@ -128,8 +128,11 @@ load(struct release *r, const struct stage_manifest *manifest, struct fault *fau
 	} entry;
 
 	r->handle = dlopen(r->path, RTLD_NOW | RTLD_LOCAL);
-	if (!r->handle)
-		return fault_set(fault, INVALID, "cannot load it: %s", loader_text(r->path));
+	if (!r->handle) {
+		fault_set(fault, INVALID, "cannot load it: %s", loader_text(r->path));
+		stage_loader_hint(fault);
+		return INVALID;
+	}
 	entry.address = dlsym(r->handle, PS_ENTRY_NAME);
 	if (!entry.address)
 		return fault_set(fault, INVALID, "it exports no function %s", PS_ENTRY_NAME);

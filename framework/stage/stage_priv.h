@@ -172,6 +172,8 @@ size_t stage_clean_code(const char *code, char *out);
 size_t stage_clean_message(const char *message, char *out);
 bool stage_outcome_known(uint32_t outcome); /* one that a plugin may choose, LATER included */
 enum counter stage_outcome_counter(uint32_t outcome);
+/* What to do about what the loader said. stage_loader.c */
+void stage_loader_hint(struct fault *fault);
 void stage_open_error(const struct ps_open *open, const char *text); /* stage_open.c */
 
 /* ---- LATER ---- */

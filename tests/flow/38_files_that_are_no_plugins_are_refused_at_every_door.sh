@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Files that no host should load, and the doors by which they may come in: `penstock check`, `penstock
-# plugin inspect`, and a reload of a host that works. One row says which file, and the words of the
-# answer.
+# plugin inspect` and `plugin test`, and a reload of a host that works. One row says which file, and the
+# words of the answer.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -33,11 +33,13 @@ cp "$stages/zoo_manifest_minor.so" "$plugins/newer.so"
 cp "$stages/zoo_no_manifest.so" "$plugins/library.so"
 cp "$stages/zoo_lint_execstack.so" "$plugins/stack.so"
 cp "$stages/zoo_undefined_symbol.so" "$plugins/symbols.so"
+sed 's/libjemalloc\.so\.2/libjemallow.so.2/' "$stages/zoo_lint_allocator.so" > "$plugins/nolibrary.so" # needs a library that is nowhere
 
 # ---- the doors
 
 check() { timeout 30 "$penstock" check; }
 inspect() { timeout 30 "$penstock" plugin inspect "$file"; }
+try() { timeout 60 "$penstock" plugin test "$file"; }
 load() { timeout 60 "$penstock" reload --wait -s name=one -s "run_dir=$work/one"; }
 
 # row FILE TEXT [DOOR...]: every door refuses it with these words
@@ -45,7 +47,7 @@ row() {
 	local name=$1 text=$2 door file doors
 	shift 2
 	doors=("$@")
-	[ $# -gt 0 ] || doors=(check inspect load)
+	[ $# -gt 0 ] || doors=(check inspect try load)
 	file=$plugins/$name.so
 	[ -e "$file" ] || file=$work/open/$name.so
 	pipeline q "name = \"only\"; plugin = \"$name\";"
@@ -69,7 +71,8 @@ row library   'no section .penstock.manifest'
 row stack     'it asks for a stack that can be executed'
 row writable  'writable.so may be written by everybody (mode 0666)' check load # to look at it is no harm
 row lent      "$work/open may be written by everybody (mode 0777)" check load
-row symbols   'undefined symbol: zoo_nowhere' load # only the loader knows
+row symbols   'undefined symbol: zoo_nowhere'
+row nolibrary 'libjemallow.so.2: cannot open shared object file'
 
 # ---- and the host
 

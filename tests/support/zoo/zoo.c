@@ -40,8 +40,9 @@ PS__MANIFEST(broken, "{\"more\":[}")
 
 PS_OPTIONS(zoo, PS_INT(size, 3, 0, 0, "an option"))
 
-#ifdef ZOO_undefined_symbol
+#if defined ZOO_undefined_symbol || defined ZOO_undefined_symbols || defined ZOO_lint_loader
 void zoo_nowhere(void);
+void zoo_neither(void);
 #endif
 
 /* Written here, so that no header brings more than is meant. */
@@ -109,6 +110,11 @@ zoo(struct ps_call *call, const struct ps_message *in, struct ps_message *out)
 	(void)in, (void)out, (void)job, (void)copy;
 #if defined ZOO_undefined_symbol
 	zoo_nowhere();
+#elif defined ZOO_lint_loader
+	zoo_nowhere();
+#elif defined ZOO_undefined_symbols
+	zoo_nowhere();
+	zoo_neither();
 #elif defined ZOO_unset
 	return PS_UNSET;
 #elif defined ZOO_unknown_outcome
