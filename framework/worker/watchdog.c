@@ -5,7 +5,8 @@
  * A thread cannot be taken out of a plugin. A stage is told that its time is
  * over (ps_cancelled(), ps_remaining_ms()); one that stays as long again, and a
  * second more, costs the process: the supervisor starts it anew, the job is
- * charged with TIMEOUT, and the other leases go back as they were.
+ * charged with TIMEOUT, and the other leases go back as they were. It must not
+ * blame a stage for a time in which the whole process stood still.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -36,15 +37,24 @@ look(struct pool *pool, struct recorder_line *line, struct watched_call *w, int6
 {
 	uint64_t call = __atomic_load_n(&line->call, __ATOMIC_ACQUIRE);
 	int64_t job = __atomic_load_n(&line->job, __ATOMIC_RELAXED);
+	bool late = now - w->looked > GRACE;
 	const struct lane *lane;
 
+	w->looked = now;
 	if (call != w->call || job != w->job || !call) {
-		*w = (struct watched_call){ call, job, now };
+		*w = (struct watched_call){ .call = call, .job = job, .since = now, .looked = now };
 		return;
 	}
 	lane = pool_lane(pool, __atomic_load_n(&line->lane, __ATOMIC_RELAXED));
-	if (lane && lane->conf->timeout_ns && now - w->since > 2 * lane->conf->timeout_ns + GRACE)
+	if (!lane || !lane->conf->timeout_ns ||
+	    now - w->since <= 2 * lane->conf->timeout_ns + GRACE)
+		return;
+	/* This thread came late, so the stage may have stood still with it: once it has the grace
+	 * anew. Not twice: what keeps this thread may be a slow database, each time. */
+	if (!late || w->spared)
 		end_process(line, lane, pool);
+	w->spared = true;
+	w->since = now - 2 * lane->conf->timeout_ns;
 }
 
 void

@@ -308,7 +308,9 @@ void crash_unwatch_thread(void);
 struct watched_call {
 	uint64_t call;
 	int64_t job;
-	int64_t since; /* mono */
+	int64_t since;  /* mono */
+	int64_t looked; /* mono: the last time */
+	bool spared;    /* it has had the grace once more */
 };
 /* Looks at every worker's recorder line; `watched` has one element for each. Does not return when a
  * stage is far beyond its timeout. [janitor] */

@@ -310,8 +310,8 @@ nothing_is_half_done(struct db *other)
 	    1);
 }
 
-/* The statement to be killed at after the k-th. With LONG=1 it is each one; else ever fewer, so that
- * the work grows with the number of statements, not with its square. */
+/* The statement to be killed at after the k-th. With LONG=1 it is each one; else ever fewer, so
+ * that the work grows with the number of statements, not with its square. */
 static int
 next_after(int k)
 {
