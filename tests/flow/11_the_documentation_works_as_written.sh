@@ -28,7 +28,7 @@ says_all() {
 }
 ok 'the quick start has commands' grep -q 'penstock dev' "$work/quick.sh"
 # the build is there: make has nothing to do but to see that
-ok 'the quick start runs as written' bash -c "cd '$work/tree' && NODEPS=1 timeout 120 bash '$work/quick.sh' > '$work/quick.out' 2>&1 || { cat '$work/quick.out'; exit 1; }"
+ok 'the quick start runs as written' bash -c "cd '$work/tree' && NODEPS=1 timeout 270 bash '$work/quick.sh' > '$work/quick.out' 2>&1 || { cat '$work/quick.out'; exit 1; }"
 ok 'and shows what it promises' says_all "$work/quick.out" '1 pipeline, 5 stages' 'NOT_FOUND' 'no-such-file.md' \
 	'Concepts' 'no job is lost' 'clean'
 is 'nothing that it started is left' '' "$(pgrep -f "$work/tree/try" || true)"
@@ -42,7 +42,7 @@ start_host one
 blocks sql "$top/docs/sql-api.md" > "$work/api.sql"
 ok 'the page on SQL has statements' grep -q 'enqueue_many' "$work/api.sql"
 ok 'each of them runs as written' psql -X -q -v ON_ERROR_STOP=1 -d "$admin" -f "$work/api.sql"
-ok 'and what it enqueued is processed' wait_for 30 sql_is "select count(*) from penstock.jobs where state in ('ready', 'running')" 0
+ok 'and what it enqueued is processed' wait_for 90 sql_is "select count(*) from penstock.jobs where state in ('ready', 'running')" 0
 is 'but for the job of the next hour' 1 "$(sql "select count(*) from penstock.jobs where state = 'deferred'")"
 is 'the application may enqueue' 1 "$(sql "set role shop; select count(penstock.enqueue('documents'))")"
 ok 'and may not read messages' says 'permission denied' psql -X -d "$admin" -c 'set role shop' -c 'select * from penstock.job'

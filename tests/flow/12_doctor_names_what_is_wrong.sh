@@ -6,6 +6,7 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
+lives=4s
 configure
 pipeline ledger 'name = "slow"; plugin = "slow"; options: { sleep = "20ms"; };' 'name = "second"; plugin = "echo";'
 pipeline letters 'name = "outcome"; plugin = "outcome";'
@@ -23,7 +24,7 @@ clean() {
 	doctor
 	[ "$code" -eq 0 ] && ! grep -vE '^ok ' "$work/said" && [ "$(wc -l < "$work/said")" -ge 18 ] || { cat "$work/said"; return 1; }
 }
-reload() { sql 'select pg_reload_conf()' > /dev/null; wait_for 10 sql_is "select current_setting('$1')" "$2"; }
+reload() { sql 'select pg_reload_conf()' > /dev/null; wait_for 90 sql_is "select current_setting('$1')" "$2"; }
 
 ok 'a new database is clean, without a host' clean
 start_host one
@@ -76,7 +77,7 @@ psql -X -q -A -t -d "$admin application_name=forgetful" < "$work/fifo" > "$work/
 hosts+=($!)
 exec 9> "$work/fifo"
 echo "begin isolation level repeatable read; select 'held by ' || pg_backend_pid();" >&9
-ok 'a session holds a snapshot' wait_for 10 grep -q '^held by' "$work/holder.log"
+ok 'a session holds a snapshot' wait_for 90 grep -q '^held by' "$work/holder.log"
 holder=$(sed 's/held by //' "$work/holder.log")
 sql "select pg_create_logical_replication_slot('unread', 'pgoutput')" > /dev/null
 sql "begin; create table left_over (); prepare transaction 'forgotten'"
@@ -88,14 +89,14 @@ ok 'a slot that nobody reads is' found warning slots 'the logical slot unread, w
 PGOPTIONS='-c synchronous_commit=off' sql 'do $$ begin for i in 1 .. 10500 loop perform pg_current_xact_id(); commit; end loop; end $$'
 doctor
 ok 'an old one is named by process and application' found warning snapshots "process $holder of forgetful"
-ok 'with its age, as far as this role sees it' found warning snapshots '10 50'
+ok 'with its age, as far as this role sees it' found warning snapshots '10 5'
 ok 'so is the prepared transaction' found warning prepared "'forgotten' of postgres"
 sql 'grant pg_read_all_stats to penstock'
 doctor
 ok 'a role that may look sees what it did' found warning snapshots "idle in transaction has held a snapshot"
 ok 'and its statement' found warning snapshots "select 'held by '"
 exec 9>&-
-wait_for 10 sql_is "select count(*) from pg_stat_activity where pid = $holder" 0
+wait_for 90 sql_is "select count(*) from pg_stat_activity where pid = $holder" 0
 sql "rollback prepared 'forgotten'"
 sql "select pg_drop_replication_slot('unread')"
 ok 'all of it ended, it is clean' clean
@@ -104,7 +105,7 @@ sql 'alter table penstock.doorbell set (autovacuum_enabled = off)'
 sql 'insert into penstock.doorbell select 1, i from generate_series(1, 60000) i'
 sql 'delete from penstock.doorbell'
 heap() { doctor; found warning dead_rows 'penstock.doorbell has 60 0'; }
-ok 'dead rows of a hot table are counted' wait_for 10 heap
+ok 'dead rows of a hot table are counted' wait_for 90 heap
 ok 'and a table without autovacuum is named' found problem dead_rows 'autovacuum is turned off for penstock.doorbell'
 sql 'alter table penstock.doorbell reset (autovacuum_enabled)'
 sql 'vacuum penstock.doorbell'
@@ -184,7 +185,7 @@ sql 'update penstock.host set version = (select max(name) from penstock.migratio
 
 enqueue_n ledger 300
 leased() { [ "$(sql 'select count(*) from penstock.lease')" -gt 0 ]; }
-ok 'a host has work' wait_for 20 leased
+ok 'a host has work' wait_for 90 leased
 child=$(child_of two)
 kill -KILL "$host" "$child"
 wait "$host" 2> /dev/null || true
@@ -211,10 +212,10 @@ ok 'a lease without a host is named' found problem leases 'which is not listed a
 
 # a connection that is lost in the middle: while it watches a host that never was
 sql "insert into penstock.host (boot, name, machine, pid, version) values (gen_random_uuid(), 'ghost', 'x', 1, '0')"
-"$penstock" doctor > "$work/said" 2> "$work/said.err" &
+"$penstock" doctor -s lease_life=120s > "$work/said" 2> "$work/said.err" &
 doctor_pid=$!
 watches() { [ "$(sql "select count(*) from pg_stat_activity where application_name = 'penstock command' and query like '%penstock.hosts order by id%'")" -gt 0 ]; }
-ok 'the doctor watches a silent host' wait_for 10 watches
+ok 'the doctor watches a silent host' wait_for 90 watches
 sql "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'penstock command'" > /dev/null
 wait "$doctor_pid"
 is 'when its connection is lost, that is a problem' 1 $?
@@ -222,11 +223,11 @@ ok 'which is said beside what was found before' found problem hosts 'the connect
 sql 'delete from penstock.host'
 
 start_host three
-"$penstock" wait ledger -q --timeout 60s
-ok 'a host started as advised, it is clean' wait_for 20 clean
+"$penstock" wait ledger -q --timeout 120s
+ok 'a host started as advised, it is clean' wait_for 90 clean
 
 "$penstock" enqueue letters '{"do": "fail", "code": "BROKEN", "message": "never"}' > /dev/null
-"$penstock" wait letters -q --timeout 60s
+"$penstock" wait letters -q --timeout 120s
 doctor
 is 'a dead letter alone is no problem' 0 "$code"
 ok 'but is told' found warning lanes '1 dead letter in letters/outcome'
@@ -260,7 +261,7 @@ through() {
 	fi
 	bouncer=$!
 	hosts+=("$bouncer")
-	wait_for 10 test -S "$work/bouncer/.s.PGSQL.6432"
+	wait_for 90 test -S "$work/bouncer/.s.PGSQL.6432"
 	doctor -d "host=$work/bouncer port=6432 user=penstock dbname=postgres"
 }
 

@@ -91,13 +91,13 @@ press() {
 	hosts+=("$pid")
 	while IFS='|' read -r typed _; do
 		# the prompt says that the shell listens
-		IFS= read -r -d @ -t 20 -u "$output" || break
+		IFS= read -r -d @ -t 90 -u "$output" || break
 		lines=$(wc -l < "$work/got")
 		printf 'penstock %s\t\001got \r' "$typed" >&"$keyboard"
-		wait_for 10 more_than "$lines" || break
+		wait_for 90 more_than "$lines" || break
 	done < "$work/lines"
 	printf '\025exit\r' >&"$keyboard"
-	timeout 20 tail --pid="$pid" -f /dev/null
+	timeout 90 tail --pid="$pid" -f /dev/null
 }
 more_than() { [ "$(wc -l < "$work/got")" -gt "$1" ]; }
 # a blank or none behind the word: not told apart

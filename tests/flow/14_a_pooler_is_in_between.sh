@@ -50,7 +50,7 @@ pooler() {
 	"${as[@]}" pgbouncer "$work/bouncer/ini" >> "$work/bouncer.log" 2>&1 &
 	bouncer=$!
 	hosts+=("$bouncer")
-	wait_for 20 pooler_answers
+	wait_for 90 pooler_answers
 }
 pooler_answers() { psql -X -q -A -t -d "host=$work/bouncer port=6432 user=penstock dbname=pgbouncer" -c 'show version'; }
 end_pooler() { # SIGNAL
@@ -65,11 +65,11 @@ refused() { "$penstock" run -s "run_dir=$work/refused" -s "state_dir=$work/state
 told() { grep -qF "$1" "$work/refused.out" || { cat "$work/refused.out"; return 1; }; }
 moving() { [ "$(settled_n ledger)" -gt "$1" ]; }
 # ten_in_turn: each job is enqueued when the one before has ended. A host that pauses for 10 s and more between
-# two looks takes two minutes for it, one that is told or pauses for at most poll_most (500 ms) some seconds.
+# two looks takes more than 95 s for it, one that is told or pauses for at most poll_most (500 ms) some seconds.
 ten_in_turn() {
-	local until=$(($(date +%s) + 60))
+	local until=$(($(date +%s) + 95))
 	for _ in $(seq 10); do
-		"$penstock" enqueue quick '{}' > /dev/null && "$penstock" wait quick -q --timeout 60s || return 1
+		"$penstock" enqueue quick '{}' > /dev/null && "$penstock" wait quick -q --timeout 120s || return 1
 	done
 	[ "$(date +%s)" -lt "$until" ]
 }
@@ -106,18 +106,18 @@ doctor_agrees() {
 	"$penstock" doctor > "$work/said" && grep -q '^ok  *session .*hosts poll' "$work/said" &&
 		grep -q '^ok  *hosts .*of them poll' "$work/said" && ! grep -E '^(warning|problem) +(session|hosts)' "$work/said"
 }
-ok 'with its advice taken the doctor is content' wait_for 20 doctor_agrees
+ok 'with its advice taken the doctor is content' wait_for 90 doctor_agrees
 is 'no doorbell hangs' 0 "$(sql 'select count(*) from penstock.doorbell')"
 
 ok 'jobs that nobody announces are found by looking' ten_in_turn
 sql "select penstock.enqueue('quick', ordering_key => 'k') from generate_series(1, 3)" > /dev/null
-ok 'so are the turns of an ordering key' "$penstock" wait quick -q --timeout 20s
+ok 'so are the turns of an ordering key' "$penstock" wait quick -q --timeout 120s
 enqueue_n ways 50
-ok 'so are branches, and the jobs that wait for them' "$penstock" wait ways -q --timeout 30s
+ok 'so are branches, and the jobs that wait for them' "$penstock" wait ways -q --timeout 120s
 is 'which have what they made' 50 "$(sql "select count(distinct job) from penstock.output o where o.attributes->>'x' = 'yes' and o.attributes->>'y' = 'yes'")"
 
 enqueue_n ledger 500
-ok 'jobs flow through it' wait_for 30 moving 50
+ok 'jobs flow through it' wait_for 90 moving 50
 prepared() { # in sessions of the server, as each of them sees it
 	for _ in 1 2 3 4 5 6; do psql -X -q -A -t -d "$PENSTOCK_DATABASE" -c 'select count(*) from pg_prepared_statements'; done | sort -u
 }
@@ -132,13 +132,13 @@ for round in 1 2 3; do
 	n=$(settled_n ledger)
 	enqueue_n ledger 100
 	pooler transaction
-	ok "the pooler was killed ($round): hosts carry on" wait_for 60 moving "$n"
+	ok "the pooler was killed ($round): hosts carry on" wait_for 90 moving "$n"
 done
 enqueue_n ledger 500
 "$cluster" restart "$work/pg" immediate
 n=$(settled_n ledger)
 enqueue_n ledger 100
-ok 'the server crashed behind it: hosts carry on' wait_for 60 moving "$n"
+ok 'the server crashed behind it: hosts carry on' wait_for 90 moving "$n"
 ok 'all jobs end' "$penstock" wait ledger --timeout 120s
 is 'each of them once' 2900 "$(settled_n ledger)"
 is 'with its effect once' 2900 "$(sql 'select count(*) from effect')"
@@ -151,7 +151,7 @@ export PENSTOCK_DATABASE=$direct PENSTOCK_POOLER=none
 stop_host "${hosts[0]}"
 start_host three -s poll_least=10s -s poll_most=60s
 ok 'a host beside, without a pooler, listens' wakes listen
-is 'and hangs its doorbells' t "$(wait_for 20 sql_is 'select count(*) > 0 from penstock.doorbell' t && echo t)"
+is 'and hangs its doorbells' t "$(wait_for 90 sql_is 'select count(*) > 0 from penstock.doorbell' t && echo t)"
 ok 'it is told of jobs, and need not look' ten_in_turn
 ok 'as the doctor says' says 'LISTEN tells them of new jobs' "$penstock" doctor
 PENSTOCK_POOLER=transaction "$penstock" doctor > "$work/said"

@@ -114,7 +114,7 @@ ids=$(sql "select string_agg(id::text, ' ' order by o) from unnest(penstock.enqu
 	with ordinality u(id, o)")
 read -r good1 nul good2 number good3 nested half good4 <<< "$ids"
 ended() { sql_is "select count(*) from penstock.jobs where id in (${ids// /,}) and state in ('completed', 'dead')" 8; }
-ok 'jobs that no stage could read come to an end with the others' wait_for 30 ended
+ok 'jobs that no stage could read come to an end with the others' wait_for 90 ended
 is 'the others are done' "$good1 $good2 $good3 $good4" "$(sql "select string_agg(id::text, ' ' order by id) from penstock.jobs where id in (${ids// /,}) and state = 'completed'")"
 is 'each with its effect once' "$good1 $good2 $good3 $good4" "$(sql "select string_agg(job::text, ' ' order by job) from effect where job in (${ids// /,})")"
 is 'and uncharged' 0 "$(sql "select count(*) from penstock.failure where job in ($good1, $good2, $good3, $good4)")"
@@ -129,7 +129,7 @@ is 'half a surrogate pair too' 'BAD_MESSAGE: its attributes cannot be read: half
 texts=(control utf8 c1 percent none empty huge)
 for text in "${texts[@]}"; do p enqueue rude "{\"text\": \"$text\"}"; done > "$work/rude.ids"
 mapfile -t rude < "$work/rude.ids"
-ok 'whatever text a stage fails with, its job is a dead letter' wait_for 30 sql_is "select count(*) from penstock.jobs where pipeline = 'rude' and state = 'dead'" 7
+ok 'whatever text a stage fails with, its job is a dead letter' wait_for 90 sql_is "select count(*) from penstock.jobs where pipeline = 'rude' and state = 'dead'" 7
 is 'control bytes become blanks' 'CON__31MTROL: [31mred     bell' "$(why "${rude[0]}" | sed 's/  *bell/     bell/; s/:  */: /')"
 is 'broken characters are replaced' 'UTF_8' "$(sql "select code from penstock.failure where job = ${rude[1]}")"
 is 'and the rest is kept' 'half % of % a % sign' "$(sql "select regexp_replace(message, U&'\\FFFD+', '%', 'g') from penstock.failure where job = ${rude[1]}")"

@@ -28,7 +28,7 @@ unset=$(job life '{"do": "unset"}')
 route=$(job life '{"route": "nowhere"}')
 good=$(job life '{}')
 snooze=$(job life '{"do": "snooze", "delay_ms": 3600000}')
-ok 'the others come to an end though one snoozes' wait_for 20 \
+ok 'the others come to an end though one snoozes' wait_for 90 \
 	sql_is "select count(*) from penstock.jobs where pipeline = 'life' and state in ('ready', 'running', 'deferred')" 1
 ok 'a good job completes' state_is "$good" completed
 ok 'FAIL is a dead letter at once' sql_is "select string_agg(attempt || ' ' || code || ' ' || message, '; ' order by id) from penstock.failure where job = $dead" '1 BROKEN never'
@@ -47,7 +47,7 @@ ok 'wait tells dead letters by its exit code' exits 0 "$penstock" wait ledger
 
 sql "select penstock.enqueue_many('ledger', array(select case n when 7 then '{\"sql\": \"bad\"}' when 9 then '{\"do\": \"fail\"}' else '{}' end::json
      from generate_series(1, 50) n))" > /dev/null
-ok 'a transactional stage ends' wait_for 20 sql_is "select count(*) from penstock.jobs where pipeline = 'ledger' and state in ('ready', 'running', 'deferred')" 0
+ok 'a transactional stage ends' wait_for 90 sql_is "select count(*) from penstock.jobs where pipeline = 'ledger' and state in ('ready', 'running', 'deferred')" 0
 is 'each good job had its effect once' 48 "$(sql 'select count(*) from effect')"
 is 'the two bad ones had none and are dead' 2 "$(sql "select count(*) from penstock.jobs where pipeline = 'ledger' and state = 'dead' and id not in (select job from effect)")"
 is 'an effect belongs to each completed job' 0 "$(sql "select count(*) from penstock.jobs where pipeline = 'ledger' and state = 'completed' and id not in (select job from effect)")"
@@ -55,19 +55,19 @@ is 'an effect belongs to each completed job' 0 "$(sql "select count(*) from pens
 # ---- durable: what came before is kept
 
 id=$(job durable '{"do": "retry"}')
-ok 'a stage after a durable border fails for good' wait_for 20 state_is "$id" dead
+ok 'a stage after a durable border fails for good' wait_for 90 state_is "$id" dead
 is 'the stage before it ran once' 1 "$(sql "select attributes->>'saw_attempt' from penstock.output where job = $id and hop = 1")"
 is 'it failed twice at its own stage' 'b b' "$(sql "select string_agg(l.stage, ' ') from penstock.failure f join penstock.lane l on l.id = f.lane where f.job = $id")"
 
 # ---- a promise that is not kept
 
 id=$("$penstock" enqueue promise)
-ok 'what came before a promise is not lost when it is given up' wait_for 20 \
+ok 'what came before a promise is not lost when it is given up' wait_for 90 \
 	sql_is "select count(*) from penstock.output where job = $id and attributes->>'saw_job' = '$id'" 1
 ok 'nor charged' sql_is "select count(*) from penstock.failure where job = $id" 0
-ok 'and the next try begins with it' wait_for 20 sql_is "select input_hop from penstock.job_state($id)" 1
+ok 'and the next try begins with it' wait_for 90 sql_is "select input_hop from penstock.job_state($id)" 1
 "$penstock" job cancel "$id" > /dev/null
-ok 'a promise is taken back when its job is cancelled' wait_for 20 state_is "$id" cancelled
+ok 'a promise is taken back when its job is cancelled' wait_for 90 state_is "$id" cancelled
 
 ok 'the queue is in order' "$penstock" verify
 ok 'the host drains' stop_host "$host"

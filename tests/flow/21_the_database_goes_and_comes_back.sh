@@ -6,6 +6,7 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
+lives=5s
 configure 'lease_jobs = 50;'
 pipeline ledger 'name = "slow"; plugin = "slow"; options: { sleep = "1ms"; };' 'name = "insert"; plugin = "insert"; max_attempts = 20;'
 start_database 'fsync = on'
@@ -16,15 +17,15 @@ start_host two
 moving() { [ "$(settled_n ledger)" -gt "$1" ]; }
 
 enqueue_n ledger 2000
-ok 'work has begun' wait_for 20 moving 50
+ok 'work has begun' wait_for 90 moving 50
 "$cluster" restart "$work/pg" fast
-ok 'after a restart of PostgreSQL the hosts carry on by themselves' wait_for 30 moving "$(settled_n ledger)"
+ok 'after a restart of PostgreSQL the hosts carry on by themselves' wait_for 90 moving "$(settled_n ledger)"
 "$cluster" restart "$work/pg" immediate
-ok 'after a crash of PostgreSQL too' wait_for 30 moving "$(settled_n ledger)"
+ok 'after a crash of PostgreSQL too' wait_for 90 moving "$(settled_n ledger)"
 "$cluster" kill9 "$work/pg"
 "$cluster" restart "$work/pg"
-ok 'and after its processes were killed' wait_for 30 moving "$(settled_n ledger)"
-ok 'all jobs end' "$penstock" wait ledger --timeout 60s
+ok 'and after its processes were killed' wait_for 90 moving "$(settled_n ledger)"
+ok 'all jobs end' "$penstock" wait ledger --timeout 120s
 is 'each of them once' 2000 "$(settled_n ledger)"
 is 'with its effect once' 2000 "$(sql 'select count(*) from effect')"
 ok 'the queue is in order' "$penstock" verify
@@ -37,15 +38,15 @@ gone() { sql_is "select count(*) from penstock.host where pid = $child" 0; }
 
 enqueue_n ledger 1500
 child=$(child_of one)
-ok 'the first host has work' wait_for 20 leases_of_one
+ok 'the first host has work' wait_for 90 leases_of_one
 kill -STOP "$child"
-ok 'a host that stands still is taken for dead' wait_for 20 gone
+ok 'a host that stands still is taken for dead' wait_for 90 gone
 kill -CONT "$child"
-ok 'when it goes on, what it held is not settled twice' "$penstock" wait ledger --timeout 60s
+ok 'when it goes on, what it held is not settled twice' "$penstock" wait ledger --timeout 120s
 is 'each job ended once' 3500 "$(settled_n ledger)"
 is 'with its effect once' 3500 "$(sql 'select count(*) from effect')"
-ok 'the late host noticed' wait_for 20 refused
-ok 'and works again under a new name' wait_for 20 listed one
+ok 'the late host noticed' wait_for 90 refused
+ok 'and works again under a new name' wait_for 90 listed one
 is 'no innocent job failed' 0 "$(sql 'select count(*) from penstock.failure')"
 ok 'the queue is in order' "$penstock" verify
 
@@ -57,8 +58,8 @@ stop_host "${hosts[0]}"
 stop_host "${hosts[0]}"
 connected() { sql_is "select count(*) from pg_stat_activity where usename = 'few' and application_name = 'penstock worker'" "$1"; }
 enqueue_n ledger 100
-ok 'a host works with the connections that it gets' "$penstock" wait ledger --timeout 60s
-ok 'which are less than it wants' connected 1
-ok 'and says so' wait_for 30 grep -q 'a worker waits for the database.*too many connections' "$work/few.log"
+ok 'a host works with the connections that it gets' "$penstock" wait ledger --timeout 120s
+ok 'which are less than it wants' wait_for 90 connected 1
+ok 'and says so' wait_for 90 grep -q 'a worker waits for the database.*too many connections' "$work/few.log"
 sql 'alter role few connection limit -1'
-ok 'it takes the others when they are there' wait_for 30 connected 3
+ok 'it takes the others when they are there' wait_for 90 connected 3

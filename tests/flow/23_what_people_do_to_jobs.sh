@@ -30,7 +30,7 @@ ok 'its trace context is kept' sql_is "select left(traceparent, 11) from penstoc
 ok 'a wrong time is refused' exits 2 "$penstock" enqueue steps --at tomorrowish
 ok 'many have no key' exits 2 "$penstock" enqueue steps --lines /dev/null --key k
 ok 'a deferred job runs now when it is told to' "$penstock" job retry "$later"
-ok 'and ends' wait_for 10 state_is "$later" completed
+ok 'and ends' wait_for 90 state_is "$later" completed
 ok 'an ended one does not' exits 1 "$penstock" job retry "$later"
 ok 'a job for later can be cancelled' says cancelled "$penstock" job cancel "$at"
 ok 'it is' state_is "$at" cancelled
@@ -40,25 +40,25 @@ ok 'a job that is not there' exits 1 "$penstock" job cancel 424242
 # ---- a running job
 
 run=$("$penstock" enqueue slow '{"until_cancelled": true}')
-ok 'it runs' wait_for 10 state_is "$run" running
+ok 'it runs' wait_for 90 state_is "$run" running
 ok 'it is asked to end' says 'asked to end' "$penstock" job cancel "$run"
-ok 'the stage hears of it, and the job is cancelled though it retries' wait_for 10 state_is "$run" cancelled
-ok 'nothing is left to ask' wait_for 10 sql_is 'select count(*) from penstock.cancel_request' 0
+ok 'the stage hears of it, and the job is cancelled though it retries' wait_for 90 state_is "$run" cancelled
+ok 'nothing is left to ask' wait_for 90 sql_is 'select count(*) from penstock.cancel_request' 0
 call=$("$penstock" enqueue calls)
-ok 'a job that its plugin promised runs' wait_for 10 state_is "$call" running
+ok 'a job that its plugin promised runs' wait_for 90 state_is "$call" running
 "$penstock" job cancel "$call" > /dev/null
-ok 'and its promise is taken back' wait_for 10 state_is "$call" cancelled
+ok 'and its promise is taken back' wait_for 90 state_is "$call" cancelled
 
 # ---- pause
 
 ok 'a lane is paused' "$penstock" pause slow last
 ok 'the command says so again' says 'paused already' "$penstock" pause slow last
 id=$("$penstock" enqueue slow)
-ok 'what comes before it runs, and the job waits there' wait_for 10 sql_is "select stage || ' ' || state from penstock.job_state($id)" 'last ready'
+ok 'what comes before it runs, and the job waits there' wait_for 90 sql_is "select stage || ' ' || state from penstock.job_state($id)" 'last ready'
 ok 'lanes shows it' says yes "$penstock" lanes -p slow
 ok 'a paused lane is not claimed from' exits 1 "$penstock" wait slow --timeout 1s
 ok 'resumed' "$penstock" resume slow
-ok 'it ends' wait_for 10 state_is "$id" completed
+ok 'it ends' wait_for 90 state_is "$id" completed
 ok 'a pipeline that is not there is told' exits 2 "$penstock" pause slwo
 
 # ---- in bulk
@@ -73,13 +73,13 @@ is 'half of them end' 500 "$("$penstock" jobs cancel -p steps -a kind=a --confir
 ok 'the others wait' sql_is "select sum(ready) from penstock.lanes where pipeline = 'steps'" 500
 ok 'a wrong filter is told' exits 2 "$penstock" jobs cancel -a kind --confirm
 "$penstock" resume -q steps
-ok 'and run' wait_for 20 empty steps
+ok 'and run' wait_for 90 empty steps
 
 # ---- dead letters
 
 bad=$("$penstock" enqueue steps '{"do": "fail", "code": "BROKEN", "message": "never", "who": "x"}')
 for who in y z; do "$penstock" enqueue steps "{\"do\": \"fail\", \"code\": \"OTHER\", \"who\": \"$who\"}"; done > /dev/null
-ok 'three die' wait_for 10 sql_is "select sum(dead) from penstock.lanes where pipeline = 'steps'" 3
+ok 'three die' wait_for 90 sql_is "select sum(dead) from penstock.lanes where pipeline = 'steps'" 3
 ok 'they are listed with their reason' says BROKEN "$penstock" dead list -p steps
 is 'filtered by code' 2 "$("$penstock" dead list --code OTHER --json | grep -o '"id"' | wc -l)"
 is 'by attribute' 1 "$("$penstock" dead list -a who=y --json | grep -o '"id"' | wc -l)"
@@ -90,18 +90,18 @@ ok 'as it was enqueued' says '"who": "x"' "$penstock" job output "$bad" --hop 0
 ok 'no such hop' exits 1 "$penstock" job output "$bad" --hop 9
 before=$(sql "select count(*) from penstock.failure where job = $bad")
 ok 'it is replayed' "$penstock" dead replay "$bad"
-ok 'at the stage where it failed, and fails again' wait_for 10 sql_is "select count(*) from penstock.failure f join penstock.lane l on l.id = f.lane where job = $bad and stage = 'second'" $((before + 1))
+ok 'at the stage where it failed, and fails again' wait_for 90 sql_is "select count(*) from penstock.failure f join penstock.lane l on l.id = f.lane where job = $bad and stage = 'second'" $((before + 1))
 ok 'only dead ones' exits 1 "$penstock" dead replay "$id"
 ok 'without a word nothing is done' exits 2 "$penstock" dead purge --code OTHER
 is 'given up' 2 "$("$penstock" dead purge --code OTHER --confirm --json | grep -o '"purged": [0-9]*' | grep -o '[0-9]*')"
-ok 'one stays' wait_for 10 sql_is "select sum(dead) from penstock.lanes where pipeline = 'steps'" 1
+ok 'one stays' wait_for 90 sql_is "select sum(dead) from penstock.lanes where pipeline = 'steps'" 1
 is 'jobs retry replays it as well' 1 "$("$penstock" jobs retry -p steps --state dead --confirm --json | grep -o '"replayed": [0-9]*' | grep -o '[0-9]*')"
-ok 'it dies again' wait_for 10 sql_is "select count(*) from penstock.failure where job = $bad" $((before + 2))
+ok 'it dies again' wait_for 90 sql_is "select count(*) from penstock.failure where job = $bad" $((before + 2))
 
 # ---- what is kept of a job
 
 for keep in last all none; do "$penstock" enqueue "$keep" '{"number": 8}' > "$work/$keep.id"; done
-for keep in last all none; do ok "a job of $keep ends" wait_for 10 state_is "$(cat "$work/$keep.id")" completed; done
+for keep in last all none; do ok "a job of $keep ends" wait_for 90 state_is "$(cat "$work/$keep.id")" completed; done
 hops() { sql "select coalesce(string_agg(hop::text, ' ' order by hop), '') from penstock.output where job = $(cat "$work/$1.id")"; }
 is 'the last message is kept' 3 "$(hops last)"
 is 'or that of every stage' '1 2 3' "$(hops all)"

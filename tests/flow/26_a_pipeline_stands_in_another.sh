@@ -29,10 +29,10 @@ right=$(put outer right)
 left=$(put outer left)
 back=$(put outer back)
 own=$(put inner right)
-ok 'its end leads where the use says' wait_for 30 state_is "$right" 'last completed'
-ok 'also from its middle' wait_for 30 state_is "$left" 'last completed'
-ok 'the end of the job is one' wait_for 30 state_is "$back" 'x.way completed'
-ok 'it is a pipeline still' wait_for 30 state_is "$own" 'up completed'
+ok 'its end leads where the use says' wait_for 90 state_is "$right" 'last completed'
+ok 'also from its middle' wait_for 90 state_is "$left" 'last completed'
+ok 'the end of the job is one' wait_for 90 state_is "$back" 'x.way completed'
+ok 'it is a pipeline still' wait_for 90 state_is "$own" 'up completed'
 ok 'a job went through all of it' became "$right" ABC
 ok 'or past a part' became "$left" abc
 ok 'lanes knows them' says x.up "$penstock" lanes
@@ -40,7 +40,7 @@ ok 'top knows them' says outer/x.up "$penstock" top --once -s name=one -s "run_d
 
 "$penstock" pause -q outer x.up
 held=$(put outer right)
-ok 'one of them can be paused' wait_for 30 state_is "$held" 'x.up ready'
+ok 'one of them can be paused' wait_for 90 state_is "$held" 'x.up ready'
 
 # ---- the pipeline that is used changes
 
@@ -50,11 +50,11 @@ pipeline inner 'name = "way"; plugin = "route"; routes = { left = "end"; right =
 ok 'a change is one of all that use it' says 'x.up' "$penstock" config diff "$work/before/penstock.conf" "$work/penstock.conf"
 ok 'a stage that has jobs is not removed' says '1 job' reload
 "$penstock" resume -q outer
-ok 'its job ends' wait_for 30 state_is "$held" 'last completed'
+ok 'its job ends' wait_for 90 state_is "$held" 'last completed'
 ok 'then it is' reload
 is 'in both pipelines' '' "$(sql "select string_agg(pipeline || ' ' || stage, ', ') from penstock.lanes where stage like '%up' and position >= 0")"
 id=$(put outer right)
-ok 'and jobs go past it' wait_for 30 state_is "$id" 'last completed'
+ok 'and jobs go past it' wait_for 90 state_is "$id" 'last completed'
 ok 'with the rest as it was' became "$id" abc
 
 # ---- mistakes

@@ -20,7 +20,7 @@ sql "create table public.at_once (lane int, n int);
      'begin insert into public.at_once select new.lane, sum(n) from penstock.lease where lane = new.lane; return null; end';
      create trigger note after insert on penstock.lease for each row execute function public.note()"
 enqueue_n few 60
-ok 'jobs of a limited stage are done' wait_for 60 sql_is "select coalesce(sum(ready + running), 0) from penstock.lanes where pipeline = 'few'" 0
+ok 'jobs of a limited stage are done' wait_for 90 sql_is "select coalesce(sum(ready + running), 0) from penstock.lanes where pipeline = 'few'" 0
 is 'three at once, and never more' 3 "$(sql "select max(n) from public.at_once a join penstock.lanes l using (lane) where l.pipeline = 'few' and l.stage = 'b'")"
 is 'all are done' 60 "$(settled_n few)"
 
@@ -31,31 +31,31 @@ until sql_is "select coalesce(sum(ready + running + waiting), 0) from penstock.l
 	now=$(sql "select coalesce(max(k.n), 0) from penstock.lane l, penstock.running_keys(l.id) k where l.limit_key is not null")
 	[ "$now" -gt "$most" ] && most=$now
 done
-ok "at most two of a key ran at once: $most" test "$most" -ge 1 -a "$most" -le 2
+ok "at most two of a key ran at once: $most" test "$most" -le 2
 ended() { echo "(select max(s.at) from penstock.settled s join penstock.job j on s.jobs @> j.id where j.attributes ->> 'of' $1)"; }
 is 'jobs of other keys did not wait for them' t "$(sql "select $(ended "= 'busy'") > $(ended "like 'k%'")")"
 is 'all are done' 120 "$(settled_n keyed)"
 
 sql 'select clock_timestamp()' > "$work/began"
 enqueue_n slowly 60
-ok 'jobs with a rate are done, too' wait_for 30 sql_is "select coalesce(sum(n), 0) from penstock.settled s join penstock.lane l on l.id = s.lane where l.rate is not null" 60
+ok 'jobs with a rate are done, too' wait_for 90 sql_is "select coalesce(sum(n), 0) from penstock.settled s join penstock.lane l on l.id = s.lane where l.rate is not null" 60
 took=$(sql "select extract(epoch from max(at) - '$(cat "$work/began")') from penstock.settled s join penstock.lane l on l.id = s.lane where l.rate is not null")
 ok "not faster than their rate: 50 behind the burst in $took s" awk -v s="$took" 'BEGIN { exit !(s >= 50 / 40) }'
 # ---- full queues
 
 "$penstock" pause -q tight b
 enqueue_n tight 15
-ok 'what is enqueued goes on to the paused stage' wait_for 20 sql_is "select ready from penstock.lanes where pipeline = 'tight' and stage = 'b'" 15
+ok 'what is enqueued goes on to the paused stage' wait_for 90 sql_is "select ready from penstock.lanes where pipeline = 'tight' and stage = 'b'" 15
 enqueue_n tight 15
-ok 'where the queue is full then' wait_for 20 sql_is "select full_since is not null from penstock.lanes where pipeline = 'tight' and stage = 'b'" t
+ok 'where the queue is full then' wait_for 90 sql_is "select full_since is not null from penstock.lanes where pipeline = 'tight' and stage = 'b'" t
 enqueue_n tight 20
-ok 'so that the first stage is held' wait_for 20 sql_is "select held_since is not null and ready = 20 from penstock.lanes where pipeline = 'tight' and stage = 'a'" t
-ok 'and full itself' wait_for 20 sql_is "select full_since is not null from penstock.lanes where pipeline = 'tight' and stage = 'a'" t
+ok 'so that the first stage is held' wait_for 90 sql_is "select held_since is not null and ready = 20 from penstock.lanes where pipeline = 'tight' and stage = 'a'" t
+ok 'and full itself' wait_for 90 sql_is "select full_since is not null from penstock.lanes where pipeline = 'tight' and stage = 'a'" t
 ok 'enqueue refuses' says "in front of stage 'a' is full" "$penstock" enqueue tight
 ok 'for now' exits 3 "$penstock" enqueue tight
 "$penstock" resume -q tight
-ok 'resumed, all goes on' wait_for 20 sql_is "select sum(ready + running) from penstock.lanes where pipeline = 'tight'" 0
-ok 'and there is room again' wait_for 20 "$penstock" enqueue tight
+ok 'resumed, all goes on' wait_for 90 sql_is "select sum(ready + running) from penstock.lanes where pipeline = 'tight'" 0
+ok 'and there is room again' wait_for 90 "$penstock" enqueue tight
 
 ok 'check tells of a limit that is none' says 'rate must be a rate like' bash -c "echo 'pipeline: { name = \"x\"; stages = ( { name = \"s\"; plugin = \"echo\"; rate = \"fast\"; } ); };' > '$work/pipelines.d/x.conf'; '$penstock' check; rm '$work/pipelines.d/x.conf'"
 ok 'check tells of a limit without its key' says 'max_running_per_key needs limit_key' bash -c "echo 'pipeline: { name = \"x\"; stages = ( { name = \"s\"; plugin = \"echo\"; max_running_per_key = 2; } ); };' > '$work/pipelines.d/x.conf'; '$penstock' check; rm '$work/pipelines.d/x.conf'"

@@ -24,7 +24,7 @@ standby() {
 	"$cluster" standby "$1" "$2" > /dev/null || { echo "no standby"; failed=$((failed + 1)); exit 1; }
 	on "$2" "alter system set synchronous_standby_names = '*'"
 	on "$2" 'select pg_reload_conf()' > /dev/null
-	wait_for 60 on_is "$2" "select count(*) from pg_stat_replication where sync_state = 'sync'" 1
+	wait_for 90 on_is "$2" "select count(*) from pg_stat_replication where sync_state = 'sync'" 1
 }
 settled_on() { on "$1" "select coalesce(sum(n), 0) from penstock.settled s join penstock.lane l on l.id = s.lane join penstock.pipeline p on p.id = l.pipeline where p.name = '$2'"; }
 moving_on() { [ "$(settled_on "$1" ledger)" -gt "$2" ]; }
@@ -41,14 +41,14 @@ pipeline quick 'name = "echo"; plugin = "echo";'
 rm "$work/pipelines.d/ledger.conf"
 start_host idle --workers 2
 enqueue_on "$a" 2000
-ok 'work has begun' wait_for 30 moving_on "$a" 50
+ok 'work has begun' wait_for 90 moving_on "$a" 50
 
 # ---- the primary becomes read-only, and lives; the standby is promoted
 
 on "$a" 'alter system set default_transaction_read_only = on'
 on "$a" 'select pg_reload_conf()' > /dev/null
 waits() { grep -q 'read-only' "$work/one.log" "$work/two.log"; }
-ok 'hosts notice that nothing can be written' wait_for 30 waits
+ok 'hosts notice that nothing can be written' wait_for 90 waits
 refused() { ! on "$a" "select penstock.enqueue('ledger')" > /dev/null 2>&1; }
 ok 'an application is refused' refused
 "$cluster" promote "$b"
@@ -56,26 +56,26 @@ on "$b" "alter system reset synchronous_standby_names"
 on "$b" 'select pg_reload_conf()' > /dev/null
 n=$(settled_on "$b" ledger)
 enqueue_on "$b" 300
-ok 'hosts carry on with the new primary' wait_for 60 moving_on "$b" "$n"
+ok 'hosts carry on with the new primary' wait_for 90 moving_on "$b" "$n"
 gone() { on_is "$a" "select count(*) from pg_stat_activity where application_name in ('penstock host', 'penstock worker')" 0; }
-ok 'all of them, also where there was nothing to do' wait_for 60 gone
+ok 'all of them, also where there was nothing to do' wait_for 90 gone
 on "$b" "select penstock.enqueue('quick')" > /dev/null
 quick_done() { [ "$(settled_on "$b" quick)" = 1 ]; }
-ok 'which get their work from it' wait_for 60 quick_done
+ok 'which get their work from it' wait_for 90 quick_done
 
 # ---- the old one becomes its standby, and the new primary is killed
 
 "$cluster" stop "$a"
 ok 'the old primary is made a standby' standby "$a" "$b"
 enqueue_on "$b" 2000
-ok 'work has begun there' wait_for 60 moving_on "$b" "$n"
+ok 'work has begun there' wait_for 90 moving_on "$b" "$n"
 "$cluster" kill9 "$b"
 "$cluster" promote "$a"
 on "$a" "alter system reset synchronous_standby_names"
 on "$a" 'select pg_reload_conf()' > /dev/null
 n=$(settled_on "$a" ledger)
 enqueue_on "$a" 200
-ok 'hosts carry on again' wait_for 60 moving_on "$a" "$n"
+ok 'hosts carry on again' wait_for 90 moving_on "$a" "$n"
 ok 'all jobs end' "$penstock" wait ledger --timeout 120s
 answered=$(sort -u "$work/answered" | wc -l)
 is 'an application was answered so many ids' 4500 "$answered"

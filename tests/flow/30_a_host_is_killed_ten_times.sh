@@ -6,6 +6,7 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
+lives=10s
 configure 'lease_jobs = 200;'
 pipeline ledger 'name = "first"; plugin = "slow"; options: { sleep = "1ms"; };' \
 	'name = "between"; plugin = "echo"; durable = true;' \
@@ -35,18 +36,18 @@ for i in $(seq "$kills"); do
 	enqueue_n ledger "$each"
 	jobs=$((jobs + each))
 	goal=$(($(settled_n ledger) + RANDOM % (each / 2)))
-	wait_for 60 past || break
-	wait_for 60 busy || break
+	wait_for 90 past || break
+	wait_for 90 busy || break
 	if [ $((i % 2)) -eq 0 ]; then
 		# with its supervisor: nobody starts it again, and its leases wait for a reaper
 		kill -KILL "$supervisor" "$child" || break
 		wait "$supervisor" 2> /dev/null
 		start_host victim
 		supervisor=$host
-		wait_for 60 renewed || break # the killed one may be listed, still
+		wait_for 90 renewed || break # the killed one may be listed, still
 	else
 		kill -KILL "$child" || break
-		wait_for 60 renewed || break
+		wait_for 90 renewed || break
 	fi
 	killed=$((killed + 1))
 done

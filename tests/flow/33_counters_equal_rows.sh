@@ -13,6 +13,7 @@ start_database
 
 # counted: what verify says of the counters
 counted() { "$penstock" verify --json -q -s "name=$1" -s "run_dir=$work/$1" | jq -r '.[] | select(.invariant == "counters equal rows at rest") | "\(.violations) \(.detail)"'; }
+counted_is() { [ "$(counted "$1")" = "$2" ]; } # counted after the database has confirmed it
 one() { "$penstock" verify -q -s "name=$1" -s "run_dir=$work/$1"; }
 
 is 'without a host it cannot be told' '0 cannot be told: no host has run on this machine' "$(counted mill)"
@@ -21,8 +22,8 @@ mill=$host
 enqueue_n mixed 300 '{"do": "done"}'
 enqueue_n mixed 40 '{"do": "discard"}'
 enqueue_n insert 1000
-ok 'all jobs end' "$penstock" wait -q --timeout 60s
-is 'counters are rows' '0 1340 jobs completed or discarded since this host began' "$(counted mill)"
+ok 'all jobs end' "$penstock" wait -q --timeout 120s
+ok 'counters are rows' wait_for 90 counted_is mill '0 1340 jobs completed or discarded since this host began'
 
 sql "update penstock.settled set n = n + 1, jobs = jobs + int8multirange(int8range(999999999, 1000000000)) where id = (select min(id) from penstock.settled where outcome = 3)"
 ok 'a row that nobody counted is seen' exits 1 one mill
@@ -31,10 +32,10 @@ sql "update penstock.settled set n = n - 1, jobs = jobs - int8multirange(int8ran
 
 child=$(child_of mill)
 kill -KILL "$child"
-ok 'the process is started again' wait_for 30 eval '[ "$(child_of mill)" != "$child" ] && listed mill'
+ok 'the process is started again' wait_for 90 eval '[ "$(child_of mill)" != "$child" ] && listed mill'
 enqueue_n mixed 100 '{"do": "done"}'
-ok 'the jobs after it end' "$penstock" wait -q --timeout 60s
-is 'its worker went on where the dead one was' '0 1440 jobs completed or discarded since this host began; some that a lost process settled may be uncounted' "$(counted mill)"
+ok 'the jobs after it end' "$penstock" wait -q --timeout 120s
+ok 'its worker went on where the dead one was' wait_for 90 counted_is mill '0 1440 jobs completed or discarded since this host began; some that a lost process settled may be uncounted'
 
 start_host other
 other=$host

@@ -51,10 +51,10 @@ hosts_backends="select pid from pg_stat_activity where usename = 'penstock' and 
 # ---- no connections (53300)
 
 more 200
-ok 'work has begun' wait_for 30 moving 0
+ok 'work has begun' wait_for 90 moving 0
 sql 'alter role penstock connection limit 0'
 sql "select count(pg_terminate_backend(pid)) from ($hosts_backends) x" > /dev/null
-ok 'a host that gets no connection says why' wait_for 30 says_log 'too many connections for role'
+ok 'a host that gets no connection says why' wait_for 90 says_log 'too many connections for role'
 more 50
 sql 'alter role penstock connection limit -1'
 in_order 'with connections again'
@@ -62,15 +62,14 @@ in_order 'with connections again'
 # ---- a COMMIT that waits for a standby that is not there; released, cancelled, killed
 
 waiting() { [ "$(sql "select count(*) from pg_stat_activity where wait_event = 'SyncRep'")" -gt 0 ]; }
-hang() { sql "alter system set synchronous_standby_names = '$1'"; sql 'select pg_reload_conf()' > /dev/null; }
 for way in released pg_cancel_backend pg_terminate_backend; do
-	hang nobody
+	commits_hang
 	more 60
-	ok 'a COMMIT hangs' wait_for 30 waiting
+	ok 'a COMMIT hangs' wait_for 90 waiting
 	if [ "$way" != released ]; then
 		sql "select count($way(pid)) from pg_stat_activity where wait_event = 'SyncRep'" > /dev/null
 	fi
-	hang ''
+	commits_go_on
 	in_order "$way"
 done
 
@@ -79,9 +78,9 @@ done
 if [ "$(id -u)" -eq 0 ]; then
 	fill() { dd if=/dev/zero of="$work/space/balloon" bs=64k status=none 2> /dev/null; [ -e "$work/space/balloon" ]; }
 	more 3000
-	ok 'work has begun' wait_for 30 moving $((jobs - 2900))
+	ok 'work has begun' wait_for 90 moving $((jobs - 2900))
 	ok 'the disk is full' fill
-	ok 'the host says so' wait_for 30 says_log 'has no room for a settlement.*No space left on device'
+	ok 'the host says so' wait_for 90 says_log 'has no room for a settlement.*No space left on device'
 	rm "$work/space/balloon"
 	in_order 'with space again'
 else
@@ -100,10 +99,10 @@ if [ "$(id -u)" -eq 0 ]; then
 	panicked() { grep -q 'PANIC.*No space left on device' "$work/pg/log"; }
 	next_segment() { sql 'select pg_switch_wal()'; panicked; }
 	more 3000
-	ok 'work has begun' wait_for 60 moving $((jobs - 2900))
+	ok 'work has begun' wait_for 90 moving $((jobs - 2900))
 	dd if=/dev/zero of="$work/wal/balloon" bs=64k status=none 2> /dev/null
-	ok 'PostgreSQL has no room for its log, and panics' wait_for 60 next_segment
-	ok 'the host says that the database is lost' wait_for 30 says_log 'the janitor lost the database'
+	ok 'PostgreSQL has no room for its log, and panics' wait_for 90 next_segment
+	ok 'the host says that the database is lost' wait_for 90 says_log 'the janitor lost the database'
 	"$cluster" restart "$work/pg" immediate > "$work/restart.out" 2>&1
 	ok 'without room it does not come to work' bash -c "! psql -X -q -d '$admin' -c 'create table room as select from generate_series(1, 1000000)'"
 	rm "$work/wal/balloon"

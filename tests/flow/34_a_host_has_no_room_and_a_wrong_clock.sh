@@ -60,7 +60,7 @@ per_job() { sql "select count(*) || ' ' || count(distinct job) from effect e joi
 psql -X -q -d "$admin" -c 'begin isolation level repeatable read; select 1 from pg_class limit 1; select pg_sleep(3600)' > /dev/null 2>&1 &
 snapshot=$!
 held() { [ "$(sql "select count(*) from pg_stat_activity where backend_xmin is not null and query like '%pg_sleep(3600)%' and pid <> pg_backend_pid()")" -gt 0 ]; }
-ok 'a snapshot is held' wait_for 20 held
+ok 'a snapshot is held' wait_for 90 held
 
 # ---- clocks an hour off, one each way
 
@@ -71,7 +71,7 @@ ok 'a host believes in its own clock' grep -q "^$hour\|^$(date -u -d '61 minutes
 enqueue_n ledger 300
 later=$("$penstock" enqueue ledger --delay 2s)
 soon=$("$penstock" enqueue ledger --delay 1h)
-ok 'jobs are done' wait_for 60 sql_is "select count(*) from effect" 301
+ok 'jobs are done' wait_for 90 sql_is "select count(*) from effect" 301
 ok 'one that was due later not before' sql_is "select count(*) from effect e join penstock.job j on j.id = e.job where e.job = $later and e.at < j.created_at + interval '2s'" 0
 is 'and one that is due in an hour is not' deferred "$(sql "select state from penstock.job_state($soon)")"
 "$penstock" job cancel "$soon" > /dev/null
@@ -111,9 +111,9 @@ fi
 "$penstock" run -s name=mute -s "run_dir=$work/mute" -s "state_dir=$work/state" -s log_level=debug > /dev/full 2>&1 &
 hosts+=("$!")
 mute=$!
-ok 'a host whose log has no room starts' wait_for 20 listed mute
+ok 'a host whose log has no room starts' wait_for 90 listed mute
 enqueue_n ledger 500
-ok 'and works' wait_for 60 sql_is "select count(*) from penstock.jobs where pipeline = 'ledger' and state = 'completed'" 801
+ok 'and works' wait_for 90 sql_is "select count(*) from penstock.jobs where pipeline = 'ledger' and state = 'completed'" 801
 is 'each job once' '801 801' "$(per_job ledger)"
 ok 'the queue is in order' "$penstock" verify -q
 ok 'the host drains' stop_host "$mute"

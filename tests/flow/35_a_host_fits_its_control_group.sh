@@ -27,7 +27,7 @@ if [ -n "$cpu" ] && [ -n "$memory" ] && mkdir "$cpu/$group" "$memory/$group" 2> 
 	) &
 	host=$!
 	hosts+=("$host")
-	ok 'a host starts in a group' wait_for 30 listed one
+	ok 'a host starts in a group' wait_for 90 listed one
 	is 'half a core is one worker' '0.5 1' "$(status '"\(.cpus) \(.processes[0].workers)"')"
 	is 'its limit of memory is seen' 536870912 "$(status .memory_limit)"
 	is 'three quarters are for the worker' 402653184 "$(status .worker_memory)"
@@ -36,10 +36,10 @@ if [ -n "$cpu" ] && [ -n "$memory" ] && mkdir "$cpu/$group" "$memory/$group" 2> 
 	ok 'a reload looks again' "$penstock" reload --wait -q -s name=one -s "run_dir=$work/one"
 	is 'and takes what is there now' 201326592 "$(status .worker_memory)"
 	ok 'jobs are done' "$penstock" enqueue -q p '{}'
-	ok 'all of them' "$penstock" wait -q p --timeout 60s
+	ok 'all of them' "$penstock" wait -q p --timeout 120s
 	ok 'it drains, too' stop_host "$host"
-	wait_for 10 rmdir "$cpu/$group"
-	wait_for 10 rmdir "$memory/$group"
+	wait_for 90 rmdir "$cpu/$group"
+	wait_for 90 rmdir "$memory/$group"
 else
 	rmdir "$cpu/$group" "$memory/$group" 2> /dev/null
 	echo 'skipped: no control groups of version 1 can be made here'

@@ -13,13 +13,13 @@ start_database
 sql 'create table effect (job bigint); grant insert on effect to penstock_host'
 all_done() { [ "$(settled_n ledger)" -eq "$1" ]; }
 once() { sql "select count(*) || ' ' || count(distinct job) from effect"; }
-try() { timeout 20 "$penstock" run -s name=tried -s "run_dir=$work/tried" -s "state_dir=$work/state" > "$work/tried.log" 2>&1; }
+try() { timeout 90 "$penstock" run -s name=tried -s "run_dir=$work/tried" -s "state_dir=$work/state" > "$work/tried.log" 2>&1; }
 
 # ---- this program, and a schema that it does not know
 
 start_host one
 enqueue_n ledger 100
-ok 'a host works' wait_for 30 all_done 100
+ok 'a host works' wait_for 90 all_done 100
 last=$(sql "select max(version) from penstock.migration where component = 'penstock'")
 sql "create table kept as select * from penstock.migration where component = 'penstock' and version = $last;
      delete from penstock.migration where component = 'penstock' and version = $last"
@@ -33,7 +33,7 @@ try
 is 'on one that was edited neither' 2 $?
 sql "update penstock.migration m set checksum = k.checksum from kept k where m.component = k.component and m.version = k.version"
 enqueue_n ledger 100
-ok 'the host goes on' wait_for 30 all_done 200
+ok 'the host goes on' wait_for 90 all_done 200
 is 'each job once' '200 200' "$(once)"
 
 # ---- this program as the older one: a schema that came later, and says whom it serves
@@ -50,7 +50,7 @@ ok 'another one starts on it' listed tried
 ok 'and says so' grep -q 'the schema is newer than this program, and serves it' "$work/tried.log"
 ok 'so does the doctor' says 'serves it until it is upgraded' "$penstock" doctor -d "$admin"
 enqueue_n ledger 300
-ok 'both work' wait_for 30 all_done 500
+ok 'both work' wait_for 90 all_done 500
 is 'each job once' '500 500' "$(once)"
 ok 'the commands do' says ledger "$penstock" lanes
 ok 'but not those that change the schema' exits 2 "$penstock" migrate up -d "$admin"
@@ -62,7 +62,7 @@ is 'one that does not serve it is refused' 2 $?
 ok 'and says why' says 'newer than this program' cat "$work/tried.log"
 ok 'the one that runs is not disturbed' bash -c "kill -0 $one"
 enqueue_n ledger 100
-ok 'it goes on' wait_for 30 all_done 600
+ok 'it goes on' wait_for 90 all_done 600
 is 'none is charged' 0 "$(sql 'select count(*) from penstock.failure')"
 ok 'the queue is in order' "$penstock" verify -q
 ok 'the host drains' stop_host "$one"
@@ -77,7 +77,7 @@ if [ "${OLD_PENSTOCK:-}" ]; then
 	hosts+=("$old")
 	refused() { ! kill -0 "$old" 2> /dev/null; }
 	runs_or_refuses() { listed old || refused; }
-	ok 'an older program works on a new schema or refuses it' wait_for 30 runs_or_refuses
+	ok 'an older program works on a new schema or refuses it' wait_for 90 runs_or_refuses
 	if refused; then
 		ok "it refused: $(grep -v ' info ' "$work/old.log" | head -n 1)" grep -q 'hint' "$work/old.log"
 	else
@@ -92,7 +92,7 @@ if [ "${OLD_PENSTOCK:-}" ]; then
 	run_old &
 	old=$!
 	hosts+=("$old")
-	ok 'an older program works on its schema' wait_for 30 listed old
+	ok 'an older program works on its schema' wait_for 90 listed old
 	enqueue_n ledger 500
 	ok 'the schema becomes new under its hands' "$penstock" migrate up -q -d "$admin"
 	start_host new

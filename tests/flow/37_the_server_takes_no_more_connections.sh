@@ -29,7 +29,7 @@ free() {
 	sql "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'others'" > /dev/null
 	wait "${others[@]}"
 	others=()
-	wait_for 20 sql_is "select count(*) from pg_stat_activity where application_name = 'others'" 0
+	wait_for 90 sql_is "select count(*) from pg_stat_activity where application_name = 'others'" 0
 }
 
 configure 'workers = 3;'
@@ -39,20 +39,20 @@ sql 'create table effect (job bigint); grant insert on effect to penstock_host'
 
 # ---- at a start
 
-ok 'others have all connections' wait_for 60 fill
+ok 'others have all connections' wait_for 90 fill
 "$penstock" run -s name=one -s "run_dir=$work/one" -s "state_dir=$work/state" >> "$work/one.log" 2>&1 &
 host=$!
 hosts+=("$host")
-ok 'a host that starts waits, and says why' wait_for 30 says_log "waiting for the database.*\($no_room\)"
+ok 'a host that starts waits, and says why' wait_for 90 says_log "waiting for the database.*\($no_room\)"
 ok 'with what to do' says_log "$what_to_do"
 free
-ok 'it comes when there are some' wait_for 60 listed one
+ok 'it comes when there are some' wait_for 90 listed one
 enqueue_n p 100
-ok 'and works' wait_for 60 settled 100
+ok 'and works' wait_for 90 settled 100
 
 # ---- the command line, beside a host that works
 
-ok 'others have all connections again' wait_for 60 fill
+ok 'others have all connections again' wait_for 90 fill
 ok 'a command ends with the exit code for it' exits 3 "$penstock" lanes
 ok 'and says what to do' says 'a larger max_connections, or a pooler' "$penstock" lanes
 ok 'in JSON nothing goes to standard output' test -z "$("$penstock" lanes --json 2> /dev/null)"
@@ -60,7 +60,7 @@ ok 'one that puts in jobs says so, too' says 'max_connections' "$penstock" enque
 ok 'a superuser gets in' "$penstock" lanes -d "$admin"
 ok 'and the doctor warns' says 'connections' "$penstock" doctor -d "$admin"
 enqueue_n p 100
-ok 'the host works on with those that it has' wait_for 60 settled 200
+ok 'the host works on with those that it has' wait_for 90 settled 200
 
 # ---- at a reload
 
@@ -71,7 +71,7 @@ ok 'with why' says 'connection' reload
 ok 'and what to do' says 'a reload as many beside them' reload
 ok 'the old processes work on' status_is .generation "$now"
 enqueue_n p 100
-ok 'without a pause' wait_for 60 settled 300
+ok 'without a pause' wait_for 90 settled 300
 free
 configure 'workers = 3;' 'lease_jobs = 50;'
 ok 'with connections it is taken' reload
@@ -85,7 +85,7 @@ connections() { # of the server, from now on: three are for superusers
 }
 : > "$work/one.log"
 connections 4
-ok 'a host that finds one connection where it had four says why' wait_for 60 says_log "$no_room"
+ok 'a host that finds one connection where it had four says why' wait_for 90 says_log "$no_room"
 ok 'with what to do' says_log "$what_to_do"
 connections 14
 ok 'and goes on when there are some' wait_for 90 settled 2300

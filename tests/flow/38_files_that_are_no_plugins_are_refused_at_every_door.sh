@@ -37,8 +37,8 @@ sed 's/libjemalloc\.so\.2/libjemallow.so.2/' "$stages/zoo_lint_allocator.so" > "
 
 # ---- the doors
 
-check() { timeout 30 "$penstock" check; }
-inspect() { timeout 30 "$penstock" plugin inspect "$file"; }
+check() { timeout 90 "$penstock" check; }
+inspect() { timeout 90 "$penstock" plugin inspect "$file"; }
 try() { timeout 60 "$penstock" plugin test "$file"; }
 load() { timeout 60 "$penstock" reload --wait -s name=one -s "run_dir=$work/one"; }
 
@@ -79,7 +79,7 @@ row nolibrary 'libjemallow.so.2: cannot open shared object file'
 rm "$work/pipelines.d/q.conf"
 enqueue_n p 10
 done_all() { [ "$(settled_n p)" = 10 ]; }
-ok 'the host works on' wait_for 30 done_all
+ok 'the host works on' wait_for 90 done_all
 ok 'by its first configuration' test "$("$penstock" host status --json -s name=one -s "run_dir=$work/one" | jq .generation)" -eq 1
 ok 'no process of it died' test "$(grep -c 'a host process died' "$work/one.log")" -eq 0
 ok 'it drains' stop_host "$host"

@@ -47,7 +47,7 @@ require('http').createServer((req, res) => {
 END
 node "$work/server.js" "$work" $((n + 1)) > "$work/server.log" 2>&1 &
 hosts+=("$!")
-wait_for 20 test -s "$work/port" || { failed=1; exit 1; }
+wait_for 90 test -s "$work/port" || { failed=1; exit 1; }
 
 (umask 077 && echo the-key > "$work/key")
 configure 'workers = 1; drain = "300ms";'
@@ -61,7 +61,7 @@ start_database
 start_host one
 
 ok 'a folder is enqueued' says "$((n + 1)) jobs" "$penstock" enqueue documents --folder "$docs"
-ok 'one worker has all of them out at once, and comes to an end though the server was busy' exits 1 "$penstock" wait documents --timeout 90s
+ok 'one worker has all of them out at once, and comes to an end though the server was busy' exits 1 "$penstock" wait documents --timeout 120s
 is 'each text is stored once' "$n" "$(sql 'select count(*) from documents.effect')"
 is 'with the vector that the server gave it' "$n" \
 	"$(sql 'select count(*) from documents.passage where vector[1] = length(body) and vector[2] = -1 and vector[8] = 0.5')"
@@ -79,12 +79,12 @@ echo 'A text that nobody answers for.' > "$docs/late.txt"
 before=$(cat "$work/asked")
 "$penstock" enqueue documents --folder "$docs" > /dev/null
 asked_again() { [ "$(cat "$work/asked")" -gt "$before" ]; }
-ok 'the next text is asked for' wait_for 20 asked_again
+ok 'the next text is asked for' wait_for 90 asked_again
 ok 'a host stops while the server hangs' stop_host "$host"
 is 'the job is ready again, uncharged' 1 "$(sql "select count(*) from penstock.jobs where state = 'ready' and attempt = 0")"
 rm "$work/hang"
 start_host two
-ok 'the next host asks anew' "$penstock" wait documents --timeout 60s
+ok 'the next host asks anew' "$penstock" wait documents --timeout 120s
 is 'and has it stored' 1 "$(sql "select count(*) from documents.passage where body like 'A text that nobody%'")"
 ok 'the queue is in order' "$penstock" verify
 
@@ -104,7 +104,7 @@ require('http2').createSecureServer({ key: fs.readFileSync(dir + '/tls.key'), ce
 END
 node "$work/secure.js" "$work" > "$work/secure.log" 2>&1 &
 hosts+=("$!")
-wait_for 20 test -s "$work/secure" || { failed=1; exit 1; }
+wait_for 90 test -s "$work/secure" || { failed=1; exit 1; }
 {
 	printf 'PSPG\1\0\0\0\310\0\0\0\0\0\0\0\0\0\0\0\5\0\0\0'
 	for _ in $(seq 200); do printf '\0\0\0\0\5\0\0\0\0\0\0\0\0\0\0\0'; done

@@ -25,7 +25,7 @@ ok 'an unknown pipeline is told with the nearest' says 'did you mean `slow`' "$p
 ok 'a time that is none is refused' exits 2 profile --for 10ms
 
 enqueue_n slow 20000
-wait_for 60 sh -c "[ \$(psql -X -A -t -d '$admin' -c 'select coalesce(sum(n), 0) from penstock.settled') -gt 50 ]"
+wait_for 90 sh -c "[ \$(psql -X -A -t -d '$admin' -c 'select coalesce(sum(n), 0) from penstock.settled') -gt 50 ]"
 profile --for 3s --json > "$work/profile.json"
 is 'with a backlog it says that too' saturated "$(value "j->>'load'")"
 is 'each stage is there, in order' 'first sleeper last' "$(value "(select string_agg(s->>'stage', ' ') from json_array_elements(j->'stages') s)")"

@@ -39,8 +39,12 @@ is 'has as many as it says' 100 "$(member "$work/constant.json" 'd["enqueued"]')
 ok 'a closed loop' bench closed --in-flight 5 --jobs 60
 is 'ends all of its jobs' 60 "$(member "$work/closed.json" 'd["completed"]')"
 
-ok 'a limit is looked for' bench limit --find-limit --rate 300 --for 200ms --latency 1s --arrivals constant
-is 'and found between what holds and what breaks' True "$(member "$work/limit.json" 'd["holds"] > 0 and d["breaks"] is not None and d["holds"] < d["breaks"] and len(d["steps"]) >= 2')"
+# a machine that stands still for a second holds no rate: it is looked for again
+found() {
+	bench limit --find-limit --rate 300 --for 200ms --latency 1s --arrivals constant || return 1
+	[ "$(member "$work/limit.json" 'd["holds"] > 0 and d["breaks"] is not None and d["holds"] < d["breaks"] and len(d["steps"]) >= 2')" = True ]
+}
+ok 'a limit is looked for, and found between what holds and what breaks' wait_for 120 found
 is 'step by step' True "$(member "$work/limit.json" 'all(s["holds"] == (s["rate"] <= d["holds"]) or s["rate"] < d["breaks"] for s in d["steps"])')"
 
 ok 'a baseline of a load' bench first --in-flight 16 --jobs 200 --record-baseline first

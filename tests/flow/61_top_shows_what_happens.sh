@@ -36,7 +36,7 @@ old_finish=$(declare -f finish)
 eval "${old_finish/finish/finish_flow}"
 finish() { tmux kill-server 2> /dev/null; finish_flow; }
 screen() { tmux capture-pane -p -t top; }
-shows() { wait_for 60 sh -c "command tmux -L penstock-$$ capture-pane -p -t top | grep -qF -e '$1'" || { screen; return 1; }; }
+shows() { wait_for 90 sh -c "command tmux -L penstock-$$ capture-pane -p -t top | grep -qF -e '$1'" || { screen; return 1; }; }
 tmux new-session -d -s top -x 80 -y 24 "env -u NO_COLOR TERM=screen-256color bash --norc --noprofile"
 tmux send-keys -t top "PS1='at the prompt '; stty -a > '$work/stty.before'; clear" Enter
 shows 'at the prompt'
@@ -46,9 +46,9 @@ ok 'the screen comes up' shows 'slow/sleeper'
 ok 'with its keys at the bottom of 80x24' shows 'q quit'
 is 'in the last of 24 lines' 24 "$(screen | grep -n 'q quit' | cut -d: -f1)"
 tmux resize-window -t top -x 200 -y 60
-ok 'it follows a change of size' wait_for 60 sh -c "command tmux -L penstock-$$ capture-pane -p -t top | grep -n 'q quit' | grep -q '^60:'"
+ok 'it follows a change of size' wait_for 90 sh -c "command tmux -L penstock-$$ capture-pane -p -t top | grep -n 'q quit' | grep -q '^60:'"
 tmux resize-window -t top -x 70 -y 12
-ok 'also to a small one' wait_for 60 sh -c "command tmux -L penstock-$$ capture-pane -p -t top | grep -n 'q quit' | grep -q '^12:'"
+ok 'also to a small one' wait_for 90 sh -c "command tmux -L penstock-$$ capture-pane -p -t top | grep -n 'q quit' | grep -q '^12:'"
 tmux resize-window -t top -x 80 -y 24
 tmux send-keys -t top f
 ok 'f shows one pipeline' shows 'filter: other'
@@ -72,7 +72,7 @@ ok 'and finds it again' shows 'oldest ready job'
 stop_host "$host"
 ok 'a host that ends leaves its last values' shows 'the host has ended'
 start_host one
-ok 'one that comes is found' wait_for 60 sh -c "! command tmux -L penstock-$$ capture-pane -p -t top | grep -q 'has ended'"
+ok 'one that comes is found' wait_for 90 sh -c "! command tmux -L penstock-$$ capture-pane -p -t top | grep -q 'has ended'"
 tmux send-keys -t top q
 ok 'q goes back to the shell' shows 'at the prompt'
 tmux send-keys -t top "stty -a > '$work/stty.after'; clear; echo don''e" Enter

@@ -39,8 +39,13 @@ ok 'against itself it is no regression' exits 0 "$penstock" baseline compare fir
 is 'in JSON, without warnings' 'no regression 0' "$(member "$work/same.json" 'd["verdict"], len(d["warnings"])' | tr -d "(),'")"
 is 'stage by stage, metric by metric' 11 "$(member "$work/same.json" 'len(d["effects"])')"
 ok 'end to end is not judged when nobody knows the load' [ "$(member "$work/same.json" 'd["effects"][10]["verdict"]')" = 'not judged' ]
-enqueue_n work 20
-"$penstock" baseline record few work --for 300ms > /dev/null 2>> "$work/record.log"
+# while these run, and nothing else any more
+ok 'the others end' "$penstock" wait work -q --timeout 120s
+few() {
+	enqueue_n work 20 '{"sleep_ms": 100}'
+	"$penstock" baseline record few work --for 300ms --replace > /dev/null 2>> "$work/record.log"
+}
+ok 'one of a few calls is recorded' wait_for 90 few
 ok 'a few calls are too little data' exits 2 "$penstock" baseline compare first --against few
 
 stop_host "${hosts[0]}"

@@ -81,7 +81,7 @@ is() {
 	fi
 }
 
-# wait_for SECONDS COMMAND...: looks until it succeeds
+# wait_for SECONDS COMMAND...: looks until it succeeds. A bound is for what never comes: 90 s where a moment is usual.
 wait_for() {
 	local until=$(($(date +%s) + $1))
 	shift
@@ -119,12 +119,13 @@ start_database() {
 	export PENSTOCK_DATABASE="${admin/user=postgres/user=penstock}"
 }
 
-# configure [LINE...]: penstock.conf; quick to notice the dead, so that tests are short
+# configure [LINE...]: penstock.conf; quick to beat and to look. A machine may not run a host for seconds: leases
+# live for long, but in a flow that sets `lives`, since it waits until a host is taken for dead.
 configure() {
 	mkdir -p "$work/pipelines.d"
 	{
 		echo "plugin_path = \"$build/test/stages:$build/plugins\";"
-		echo 'heartbeat = "200ms"; lease_life = "2s"; reap_interval = "200ms";'
+		echo "heartbeat = \"200ms\"; lease_life = \"${lives:-60s}\"; reap_interval = \"200ms\";"
 		printf '%s\n' "$@"
 	} > "$work/penstock.conf"
 	export PENSTOCK_CONF=$work/penstock.conf
@@ -146,7 +147,7 @@ start_host() {
 		>> "$work/$name.log" 2>&1 &
 	host=$!
 	hosts+=("$host")
-	wait_for 20 listed "$name" || { echo "host $name does not start"; cat "$work/$name.log"; failed=$((failed + 1)); exit 1; }
+	wait_for 90 listed "$name" || { echo "host $name does not start"; cat "$work/$name.log"; failed=$((failed + 1)); exit 1; }
 }
 
 listed() { [ "$(sql "select count(*) from penstock.host where name = '$1' and beat > 0")" -gt 0 ]; }
@@ -163,6 +164,22 @@ stop_host() {
 	for pid in "${hosts[@]}"; do [ "$pid" = "$1" ] || keep+=("$pid"); done
 	hosts=("${keep[@]}")
 	return $status
+}
+
+# commits_hang: from here on a COMMIT waits for a standby that does not come. That has begun when one is seen to
+# wait: a backend learns of it from the checkpointer, in its own time.
+commits_hang() {
+	sql "alter system set synchronous_standby_names = 'nobody'"
+	sql 'select pg_reload_conf()' > /dev/null
+	yes "select pg_logical_emit_message(true, 'probe', '');" | PGAPPNAME=probe psql -X -q -d "$admin" > /dev/null 2>&1 &
+	wait_for 90 sql_is "select count(*) from pg_stat_activity where application_name = 'probe' and wait_event = 'SyncRep'" 1
+	sql "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'probe'" > /dev/null
+	wait $!
+	wait_for 90 sql_is "select count(*) from pg_stat_activity where application_name = 'probe'" 0
+}
+commits_go_on() {
+	sql 'alter system reset synchronous_standby_names'
+	sql 'select pg_reload_conf()' > /dev/null
 }
 
 enqueue_n() { # PIPELINE N [ATTRIBUTES]

@@ -19,7 +19,7 @@ session() {
 send() { printf '%s;\n\\echo the-end\n' "$2" >&"${in[$1]}"; }
 answer() {
 	local line
-	while read -r -t 20 line <&"${out[$1]}"; do
+	while read -r -t 120 line <&"${out[$1]}"; do
 		[ "$line" = the-end ] && return
 		echo "$line"
 	done
@@ -28,10 +28,9 @@ answer() {
 ask() { send "$1" "$2"; answer "$1"; }
 # waits until the session waits for a lock
 blocked() {
-	local tries=0
+	local until=$(($(date +%s) + 120))
 	until [ "$(run_sql -c "select count(*) from pg_stat_activity where application_name = '$1' and wait_event_type = 'Lock'")" = 1 ]; do
-		tries=$((tries + 1))
-		[ $tries -lt 400 ] || { echo "$1 does not wait"; return 1; }
+		[ "$(date +%s)" -lt "$until" ] || { echo "$1 does not wait"; return 1; }
 		sleep 0.02
 	done
 }

@@ -222,7 +222,7 @@ void
 cluster_wait_until(struct db *db, const char *sql)
 {
 	const struct timespec pause = { .tv_nsec = 5 * MSEC };
-	int64_t until = clock_mono() + 10 * SEC;
+	int64_t until = clock_mono() + 120 * SEC;
 
 	while (!cluster_int(db, sql)) {
 		if (clock_mono() > until)

@@ -52,7 +52,7 @@ as_server() {
 }
 
 server() {
-	(cd / && as_server "$bin/pg_ctl" -s -w -t 60 -D "$dir/data" -l "$dir/log" "$@") ||
+	(cd / && as_server "$bin/pg_ctl" -s -w -t 240 -D "$dir/data" -l "$dir/log" "$@") ||
 		{ tail -n 20 "$dir/log" >&2; return 1; }
 }
 
@@ -145,7 +145,7 @@ kill9() {
 	# the postmaster first, so that it starts no new ones
 	# shellcheck disable=SC2086
 	kill -KILL $pids 2> /dev/null || true
-	for _ in $(seq 100); do
+	for _ in $(seq 2400); do
 		alive=
 		for pid in $pids; do
 			{ read -r line < "/proc/$pid/stat"; } 2> /dev/null || continue

@@ -71,7 +71,7 @@ ok "the_half_made_folder_is_gone" not test -e "$dir"
 sleep 1 &
 ok "start_for_an_owner" env CLUSTER_OWNER=$! "$cluster" start "$dir"
 wait
-for _ in 1 2 3 4 5 6 7 8 9 10; do [ -e "$dir" ] && sleep 0.5; done
+for _ in $(seq 240); do [ -e "$dir" ] && sleep 0.5; done
 ok "it_ends_with_its_owner" not test -e "$dir"
 ok "nothing_runs_after_the_owner" not running
 
