@@ -169,14 +169,14 @@ to_utf8(struct ps_call *call, struct work *w)
 	return PS_DONE;
 }
 
-static bool
+static enum reading
 read_blocks(struct work *w)
 {
 	switch (w->format) {
 	case FORMAT_HTML: return html_read(w->bytes, w->len, &w->blocks, &w->found);
 	case FORMAT_MARKDOWN: return markdown_read(w->bytes, w->len, &w->blocks, &w->found);
-	case FORMAT_MAN: man_read(w->bytes, w->len, &w->blocks, &w->found); return true;
-	default: blocks_lines(&w->blocks, w->bytes, w->len); return true;
+	case FORMAT_MAN: man_read(w->bytes, w->len, &w->blocks, &w->found); return READ_OK;
+	default: blocks_lines(&w->blocks, w->bytes, w->len); return READ_OK;
 	}
 }
 
@@ -215,8 +215,14 @@ extract_text(struct ps_call *call, struct work *w, const char *name, struct ps_m
 	if (end != PS_DONE)
 		return end;
 	w->format = format_of(w, name);
-	if (!read_blocks(w))
-		return ps_retry(call, ps_this(call), -1, "NO_MEMORY", "out of memory");
+	switch (read_blocks(w)) {
+	case READ_OK: break;
+	case READ_TOO_COMPLEX:
+		return ps_fail(call, ps_this(call), "TOO_COMPLEX",
+		               "more than a thousand elements are open at once, or one has "
+		               "more than a thousand attributes");
+	default: return ps_retry(call, ps_this(call), -1, "NO_MEMORY", "out of memory");
+	}
 	if (w->blocks.full)
 		return ps_fail(
 		    call, ps_this(call), "TOO_LARGE",

@@ -28,16 +28,17 @@ void blocks_words(struct blocks *b, const char *text, size_t len);
 /* As it stands, lines kept; no line of it is taken for a heading. */
 void blocks_lines(struct blocks *b, const char *text, size_t len);
 
-/* ---- the readers: false when memory ran out ---- */
+/* ---- the readers: from a document in UTF-8 to its blocks ---- */
 
 struct found {
 	char title[512];
 	char language[16]; /* "de"; "" unknown */
 };
+enum reading { READ_OK, READ_NO_MEMORY, READ_TOO_COMPLEX }; /* the last: see html.c */
 /* Once, before there are threads that read. */
 void html_init(void);
-bool html_read(const char *html, size_t len, struct blocks *b, struct found *found);
-bool markdown_read(const char *text, size_t len, struct blocks *b, struct found *found);
+enum reading html_read(const char *html, size_t len, struct blocks *b, struct found *found);
+enum reading markdown_read(const char *text, size_t len, struct blocks *b, struct found *found);
 void man_read(const char *text, size_t len, struct blocks *b, struct found *found);
 
 /* ---- charset.c ---- */

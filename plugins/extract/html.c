@@ -5,13 +5,17 @@
  * The parser tells of elements and text as it meets them, and no tree is made: a
  * page costs the memory of the elements that are open. Names come in small
  * letters, and what a page forgets to close is closed by the parser.
+ *
+ * Note: what is quadratic. For an end that fits no element the parser looks at all
+ * that are open, and for an attribute at all that the element has already: a page of
+ * 16 MiB could take it hours. So both have a limit, far above what people write, and
+ * a page beyond it is refused.
  */
 #include "extract_priv.h"
 
 #include <cmark.h>
 #include <libxml/HTMLparser.h>
 #include <libxml/parserInternals.h>
-#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,8 +85,13 @@ is_navigation(const xmlChar **attributes)
 /* ---- reading ---- */
 
 #define MEMORIES 64 /* a power of two */
+#define DEPTH_MOST 1000
+#define ATTRIBUTES_MOST (11 << 7) /* the parser's room for them grows so, by doubling */
 
 struct reader {
+	htmlParserCtxtPtr parser;
+	const char *html; /* what the parser has not fetched yet */
+	size_t left;
 	struct blocks *b;
 	struct found *found;
 	unsigned char *open; /* the meaning of each open element */
@@ -92,7 +101,7 @@ struct reader {
 	bool dash;      /* an item has begun, and nothing of it is written */
 	char *kept;     /* a title or lines, until they are whole: text comes in pieces */
 	size_t kept_len, kept_room;
-	bool failed; /* out of memory */
+	enum reading end;
 	/* the parser has each name once: what stands at a place means the same again */
 	struct {
 		const xmlChar *name;
@@ -125,16 +134,22 @@ grown(struct reader *r, void *bytes, size_t *room, size_t least)
 	void *p = realloc(bytes, more);
 
 	if (!p) {
-		r->failed = true;
+		r->end = READ_NO_MEMORY;
 		return NULL;
 	}
 	*room = more;
 	return p;
 }
 
+/* False: the page is not read to its end. */
 static bool
 push(struct reader *r, enum meaning meaning)
 {
+	if (r->n_open == DEPTH_MOST) {
+		r->end = READ_TOO_COMPLEX;
+		xmlStopParser(r->parser);
+		return false;
+	}
 	if (r->n_open == r->open_room) {
 		unsigned char *open = grown(r, r->open, &r->open_room, r->n_open + 1);
 
@@ -329,11 +344,32 @@ html_init(void)
 	xmlInitParser();
 }
 
-/* Read at once and not pushed: the push parser leaves out what follows </html>. The text is UTF-8
- * by now, whatever it says of itself and whatever its first bytes look like. */
-static void
-parse(htmlParserCtxtPtr parser, struct reader *r)
+/* The parser fetches the page bit by bit, so this is the place to look at it when it has stayed in
+ * one element for long. For the parser a NUL ends the page; here it is a blank. */
+static int
+fetch(void *data, char *to, int most)
 {
+	struct reader *r = data;
+	size_t n = r->left < (size_t)most ? r->left : (size_t)most;
+
+	if (r->parser->maxatts > 2 * ATTRIBUTES_MOST) { /* a name and a value each */
+		r->end = READ_TOO_COMPLEX;
+		return 0;
+	}
+	memcpy(to, r->html, n);
+	for (char *nul = to; (nul = memchr(nul, '\0', n - (size_t)(nul - to))) != NULL;)
+		*nul = ' ';
+	r->html += n;
+	r->left -= n;
+	return (int)n;
+}
+
+/* Pulled and not pushed: the push parser leaves out what follows </html>. The text is UTF-8 by now,
+ * whatever it says of itself and whatever its first bytes look like. */
+static void
+parse(struct reader *r)
+{
+	htmlParserCtxtPtr parser = r->parser;
 	htmlSAXHandler tell = { .startElement = element_begins,
 		                .endElement = element_ends,
 		                .characters = text,
@@ -349,58 +385,61 @@ parse(htmlParserCtxtPtr parser, struct reader *r)
 	                               HTML_PARSE_NONET | HTML_PARSE_IGNORE_ENC);
 	htmlParseDocument(parser);
 	parser->sax = own;
-	r->failed |= parser->errNo == XML_ERR_NO_MEMORY;
+	if (parser->errNo == XML_ERR_NO_MEMORY)
+		r->end = READ_NO_MEMORY;
 }
 
-static bool
-read_page(const char *html, size_t len, struct blocks *b, struct found *found)
+/* A parser that fetches from the reader; NULL: out of memory. */
+static htmlParserCtxtPtr
+parser_of(struct reader *r)
 {
-	struct reader r = { .b = b, .found = found };
-	htmlParserCtxtPtr parser = len <= INT_MAX ? htmlCreateMemoryParserCtxt(html, (int)len)
-	                                          : NULL;
+	htmlParserCtxtPtr parser = htmlNewParserCtxt();
+	xmlParserInputBufferPtr source = parser ? xmlParserInputBufferCreateIO(
+	                                              fetch, NULL, r, XML_CHAR_ENCODING_NONE)
+	                                        : NULL;
+	xmlParserInputPtr input = source
+	                              ? xmlNewIOInputStream(parser, source, XML_CHAR_ENCODING_NONE)
+	                              : NULL;
 
-	if (!parser)
-		return false;
-	parse(parser, &r);
-	xmlFreeDoc(parser->myDoc);
-	htmlFreeParserCtxt(parser);
-	free(r.open);
-	free(r.kept);
-	return !r.failed;
+	if (input && inputPush(parser, input) >= 0)
+		return parser;
+	if (input)
+		xmlFreeInputStream(input);
+	else if (source)
+		xmlFreeParserInputBuffer(source);
+	if (parser)
+		htmlFreeParserCtxt(parser);
+	return NULL;
 }
 
-/* For the parser a NUL ends the page; here it is a blank. */
-bool
+enum reading
 html_read(const char *html, size_t len, struct blocks *b, struct found *found)
 {
-	char *copy, *nul;
-	bool good;
+	struct reader r = { .html = html, .left = len, .b = b, .found = found, .end = READ_OK };
 
 	if (len == 0)
-		return true;
-	if (!memchr(html, '\0', len))
-		return read_page(html, len, b, found);
-	copy = malloc(len);
-	if (!copy)
-		return false;
-	memcpy(copy, html, len);
-	for (nul = copy; (nul = memchr(nul, '\0', len - (size_t)(nul - copy))) != NULL;)
-		*nul = ' ';
-	good = read_page(copy, len, b, found);
-	free(copy);
-	return good;
+		return READ_OK;
+	r.parser = parser_of(&r);
+	if (!r.parser)
+		return READ_NO_MEMORY;
+	parse(&r);
+	xmlFreeDoc(r.parser->myDoc);
+	htmlFreeParserCtxt(r.parser);
+	free(r.open);
+	free(r.kept);
+	return r.end;
 }
 
-bool
+enum reading
 markdown_read(const char *markdown, size_t len, struct blocks *b, struct found *found)
 {
 	char *html = cmark_markdown_to_html(markdown, len,
 	                                    CMARK_OPT_UNSAFE | CMARK_OPT_VALIDATE_UTF8);
-	bool good;
+	enum reading end;
 
 	if (!html)
-		return false;
-	good = html_read(html, strlen(html), b, found);
+		return READ_NO_MEMORY;
+	end = html_read(html, strlen(html), b, found);
 	free(html);
-	return good;
+	return end;
 }

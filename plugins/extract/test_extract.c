@@ -224,18 +224,77 @@ a_line_of_text_is_not_taken_for_a_heading(void **state)
 }
 
 static void
-a_document_nested_without_end_is_read(void **state)
+add_many(struct buf *page, int n, const char *what)
+{
+	for (int i = 0; i < n; i++)
+		buf_adds(page, what);
+}
+
+static void
+a_page_nested_as_deep_as_it_may_be_is_read(void **state)
+{
+	struct buf deep;
+
+	(void)state;
+	buf_init(&deep);
+	buf_adds(&deep, "<html>"); /* a body comes by itself */
+	add_many(&deep, 998, "<b>");
+	buf_adds(&deep, "deep");
+	add_many(&deep, 5000, "</i>");
+	buf_adds(&deep, "er");
+	gives_bytes("a.html", deep.data, deep.len, "deeper");
+	buf_done(&deep);
+}
+
+static void
+a_page_nested_without_end_is_refused_before_it_costs_time(void **state)
 {
 	struct buf deep;
 
 	(void)state;
 	buf_init(&deep);
 	buf_adds(&deep, "<html>");
-	for (int i = 0; i < 100000; i++)
-		buf_adds(&deep, "<b>");
+	add_many(&deep, 999, "<b>");
+	ends(PS_FAIL, "TOO_COMPLEX", "{}", deep.data, deep.len);
+	add_many(&deep, 100000, "<b>");
 	buf_adds(&deep, "deep");
-	gives_bytes("a.html", deep.data, deep.len, "deep");
+	add_many(&deep, 100000, "</i>");
+	ends(PS_FAIL, "TOO_COMPLEX", "{}", deep.data, deep.len);
+	ends(PS_FAIL, "TOO_COMPLEX", "{\"name\": \"a.md\"}", deep.data, deep.len);
 	buf_done(&deep);
+}
+
+static void
+add_element(struct buf *page, int attributes)
+{
+	buf_adds(page, "<a");
+	for (int i = 0; i < attributes; i++)
+		buf_printf(page, " x%d='y>'", i);
+	buf_adds(page, ">text");
+}
+
+static void
+an_element_with_attributes_without_end_is_refused_before_it_costs_time(void **state)
+{
+	struct buf page;
+
+	(void)state;
+	buf_init(&page);
+	buf_adds(&page, "<html>");
+	add_element(&page, 1000);
+	add_many(&page, 10000, " ");
+	gives_bytes("a.html", page.data, page.len, "text");
+	add_element(&page, 100000);
+	ends(PS_FAIL, "TOO_COMPLEX", "{}", page.data, page.len);
+	buf_done(&page);
+}
+
+static void
+names_of_characters_are_those_of_html_4_written_whole(void **state)
+{
+	(void)state;
+	gives("a.html", "<html>caf&eacute; &hellip; &eacute is &check; &copy=3",
+	      "café … &eacute is &check; &copy=3");
 }
 
 static void
@@ -514,7 +573,10 @@ main(void)
 		T(a_nul_far_behind_does_not_end_a_page),
 		T(navigation_is_left_out),
 		T(a_line_of_text_is_not_taken_for_a_heading),
-		T(a_document_nested_without_end_is_read),
+		T(a_page_nested_as_deep_as_it_may_be_is_read),
+		T(a_page_nested_without_end_is_refused_before_it_costs_time),
+		T(an_element_with_attributes_without_end_is_refused_before_it_costs_time),
+		T(names_of_characters_are_those_of_html_4_written_whole),
 		T(a_page_without_text_is_discarded),
 		T(markdown_is_read),
 		T(manual_pages_are_read),
