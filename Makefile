@@ -155,6 +155,10 @@ check-long: ## as check, with the sanitizers over more tests and the long flows
 check-versions: all stages db-build ## against PostgreSQL 14 to 18, fetched into build/ (VERSIONS="14 18": these)
 	@PENSTOCK_BUILD=$(OUT) scripts/check-versions $(VERSIONS)
 
+.PHONY: check-older
+check-older: all stages ## programs before and at the last migration on the schema of this one (OLD="COMMIT...": these)
+	@PENSTOCK_BUILD=$(OUT) scripts/check-older $(OLD)
+
 .PHONY: bench
 bench: ## measure beside the reference queue and print the figures
 	@scripts/deps build bench

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # A host whose program does not know the schema refuses to work and says so, and loses nothing; on a
-# newer one that says that it serves it, it works beside others. With OLD_PENSTOCK=FILE that older
-# program is run on the schema of this one, beside a host of this one.
+# newer one that says that it serves it, it works beside others. With OLD_PENSTOCK=FILE, and its stages in
+# OLD_STAGES, that older program is run on the schema of this one, beside a host of this one.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -67,41 +67,64 @@ is 'none is charged' 0 "$(sql 'select count(*) from penstock.failure')"
 ok 'the queue is in order' "$penstock" verify -q
 ok 'the host drains' stop_host "$one"
 
-# ---- an older program: started on the new schema, and at work while the schema becomes new
+# ---- an older program: at work while the schema becomes new, and started on the new one
 
 if [ "${OLD_PENSTOCK:-}" ]; then
 	sed "s|^plugin_path.*|plugin_path = \"$OLD_STAGES\";|" "$work/penstock.conf" > "$work/old.conf"
-	run_old() { exec "$OLD_PENSTOCK" run -c "$work/old.conf" -s name=old -s "run_dir=$work/old" -s "state_dir=$work/old-state" >> "$work/old.log" 2>&1; }
-	run_old &
-	old=$!
-	hosts+=("$old")
-	refused() { ! kill -0 "$old" 2> /dev/null; }
-	runs_or_refuses() { listed old || refused; }
-	ok 'an older program works on a new schema or refuses it' wait_for 90 runs_or_refuses
-	if refused; then
-		ok "it refused: $(grep -v ' info ' "$work/old.log" | head -n 1)" grep -q 'hint' "$work/old.log"
-	else
-		ok 'it worked, and drains' stop_host "$old"
-	fi
-
+	start_old() { # NAME
+		"$OLD_PENSTOCK" run -c "$work/old.conf" -s "name=$1" -s "run_dir=$work/$1" -s "state_dir=$work/$1-state" > "$work/$1.log" 2>&1 &
+		old=$!
+		hosts+=("$old")
+	}
 	sql 'create database upgrade'
 	admin=${admin/dbname=postgres/dbname=upgrade}
 	"$OLD_PENSTOCK" migrate up -q -c "$work/old.conf" -d "$admin"
+	newest=$(sql "select max(version) from penstock.migration where component = 'penstock'")
 	export PENSTOCK_DATABASE="${admin/user=postgres/user=penstock}"
 	sql 'create table effect (job bigint); grant insert on effect to penstock_host'
-	run_old &
-	old=$!
-	hosts+=("$old")
-	ok 'an older program works on its schema' wait_for 90 listed old
+	start_old old
+	ok "an older program, of the migration $newest, works on its schema" wait_for 90 listed old
 	enqueue_n ledger 500
 	ok 'the schema becomes new under its hands' "$penstock" migrate up -q -d "$admin"
 	start_host new
 	for _ in 1 2 3 4 5 6 7 8 9 10; do enqueue_n ledger 200; done
 	ok 'all jobs end' wait_for 90 all_done 2500
 	is 'each once' '2500 2500' "$(once)"
-	is 'none is charged' 0 "$(sql 'select count(*) from penstock.failure')"
 	ok 'the queue is in order' "$penstock" verify -q
-	echo "it says since: $(grep -v ' info ' "$work/old.log" | tail -n 1)"
 	ok 'the new one drains' stop_host "$host"
-	ok "the old one ends" stop_host "$old"
+
+	# one that is not served may die of the new schema, and its process is refused when it comes back
+	ended() { ! kill -0 "$old" 2> /dev/null; }
+	served=$(sql "select coalesce(bool_and(serves <= $newest), true) from
+		(select coalesce(serves, version) as serves from penstock.migration where component = 'penstock' and version > $newest) later")
+	if [ "$served" = t ]; then
+		is 'none is charged' 0 "$(sql 'select count(*) from penstock.failure')"
+		ok 'no process of the old one died' test "$(grep -c 'a host process died' "$work/old.log")" -eq 0
+		ok 'it drains' stop_host "$old"
+	else
+		kill -TERM "$old" 2> /dev/null
+		ok 'the old one ends' wait_for 90 ended
+		sed 's/^/        it said: /' "$work/old.log"
+	fi
+	start_old again
+	if [ "$served" = t ]; then
+		ok 'it is served by the migrations behind its own: it starts on the new schema' wait_for 90 listed again
+		enqueue_n ledger 300
+		ok 'alone it ends all jobs' wait_for 90 all_done 2800
+		start_host both
+		for _ in 1 2 3 4 5; do enqueue_n ledger 200; done
+		ok 'and beside a new one' wait_for 90 all_done 3800
+		is 'each once' '3800 3800' "$(once)"
+		is 'none is charged' 0 "$(sql 'select count(*) from penstock.failure')"
+		ok 'the queue is in order' "$penstock" verify -q
+		ok 'the new one drains' stop_host "$host"
+		ok 'the old one drains' stop_host "$old"
+	else
+		ok 'a migration behind its own does not serve it: it ends' wait_for 90 ended
+		wait "$old"
+		is 'as a mistake of configuration' 2 $?
+		ok 'says why' grep -q 'which this program does not know' "$work/again.log"
+		ok 'and what to do' grep -q 'hint: use the version of penstock that made it' "$work/again.log"
+		sed 's/^/        it said: /' "$work/again.log"
+	fi
 fi
