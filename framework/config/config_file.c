@@ -212,6 +212,19 @@ check_source(const char *path, bool strict, unsigned depth, struct fault *fault,
 	return st;
 }
 
+/* What libconfig says, and what it leaves to be guessed. */
+static void
+report_parse(config_t *parsed, const char *path, struct problems *problems)
+{
+	const char *file = config_error_file(parsed), *text = config_error_text(parsed);
+	bool twice = text && strcmp(text, "duplicate setting name") == 0;
+
+	config_problem(problems, file ? file : path, config_error_line(parsed), "%s%s", text,
+	               twice ? "; several pipelines or schedules are a list: "
+	                       "pipelines = ( { ... }, { ... } );"
+	                     : "");
+}
+
 config_t *
 config_parse(const char *path, bool strict, struct problems *problems)
 {
@@ -227,8 +240,7 @@ config_parse(const char *path, bool strict, struct problems *problems)
 	config_init(parsed);
 	if (config_read_file(parsed, path))
 		return parsed;
-	config_problem(problems, config_error_file(parsed) ? config_error_file(parsed) : path,
-	               config_error_line(parsed), "%s", config_error_text(parsed));
+	report_parse(parsed, path, problems);
 	config_destroy(parsed);
 	free(parsed);
 	return NULL;

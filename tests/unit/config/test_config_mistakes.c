@@ -149,7 +149,8 @@ static const struct mistake mistakes[] = {
 	  "2: syntax error\n" },
 	{ "the_same_setting_twice_in_a_file",
 	  "workers = 1;\nworkers = 2;\n",
-	  "2: duplicate setting name\n" },
+	  "2: duplicate setting name; several pipelines or schedules are a list: "
+	  "pipelines = ( { ... }, { ... } );\n" },
 	{ "an_include_that_is_not_there",
 	  "workers = 1;\n@include \"/nowhere/more.conf\"\n",
 	  "2: cannot include: cannot open /nowhere/more.conf: No such file or directory\n" },
@@ -307,7 +308,8 @@ static const struct mistake mistakes[] = {
 	  "3: a must be a list of strings\n" },
 	{ "the_same_option_twice",
 	  PIPELINE("{ name = \"s\"; options: {\n a = 1;\n a = 2; }; }"),
-	  "4: duplicate setting name\n" },
+	  "4: duplicate setting name; several pipelines or schedules are a list: "
+	  "pipelines = ( { ... }, { ... } );\n" },
 
 	/* ---- routes ---- */
 	{ "a_route_to_a_stage_that_there_is_not",
