@@ -17,19 +17,24 @@ record() {
 	enqueue_n work "$jobs"
 	"$penstock" baseline record "$name" work --for 2s --json "$@" > "$work/$name.json" 2>> "$work/record.log"
 }
+# recorded NAME OPTION...: until a machine that stands still now and then has left enough calls for a verdict
+recorded() {
+	record "$@" --replace &&
+		sql_is "select calls >= 80 from penstock.baseline_stage s join penstock.baseline b on b.id = s.baseline where b.name = '$1' and s.stage = 'b'" t
+}
 member() { python3 -c "import json,sys; d = json.load(open(sys.argv[1])); print($2)" "$1"; }
 
 ok 'without a host there is nothing to record' says 'penstock run' "$penstock" baseline record none work --for 100ms
 start_host one
 ok 'nor while nothing runs' says 'no stage' "$penstock" baseline record none work --for 100ms
 
-ok 'a baseline is recorded' record first 3000
+ok 'a baseline is recorded' wait_for 90 recorded first 3000
 is 'of both stages' '["a", "b"]' "$(member "$work/first.json" 'json.dumps([s["stage"] for s in d["stages"]])')"
 is 'whose time it knows: a stage that sleeps 2 ms' True "$(member "$work/first.json" 'd["stages"][1]["wall_s"] >= 0.002 and d["stages"][1]["p50_s"] >= 0.0019')"
 ok 'call by call' sql_is "select bool_and(abs(cardinality(call_wall) + lost - calls) <= calls / 10 and cardinality(call_wall) > 64) from penstock.baseline_stage s join penstock.baseline b on b.id = s.baseline where b.name = 'first'" t
 ok 'with what ended in that time' sql_is "select cardinality(end_jobs) > 0 from penstock.baseline where name = 'first'" t
 ok 'a name is taken once' says '--replace' "$penstock" baseline record first work --for 100ms
-ok 'but for --replace' record first 3000 --replace
+ok 'but for --replace' wait_for 90 recorded first 3000
 ok 'list has it' says first "$penstock" baseline list
 is 'show has its stages' '["a", "b"]' "$("$penstock" baseline show first --json | member /dev/stdin 'json.dumps([s["stage"] for s in d["stages"]])')"
 
@@ -64,7 +69,7 @@ regression_now() { # unless others kept the machine so busy that it cannot be to
 	return 1
 }
 ok 'what runs now, and sleeps ten times as long, is a regression' regression_now
-ok 'it is recorded' record slower 1500 --for 4s
+ok 'it is recorded' wait_for 90 recorded slower 1500 --for 6s
 alone slower
 ok 'and a regression still' exits 1 "$penstock" baseline compare first --against slower --fail-on 50%
 "$penstock" baseline compare slower --against first --json > "$work/back.json"
