@@ -147,7 +147,7 @@ select test.settle(25, 2, test.held(25));
 select test.clean();
 
 -- with a rate: what is parked takes no token
-select penstock.register_pipeline('r', '{a}', '{3}', p_rate => '{1}', p_burst => '{10}', p_limit_key => '{of}', p_max_per_key => '{1}');
+select penstock.register_pipeline('r', '{a}', '{3}', p_rate => '{0.0003}', p_burst => '{10}', p_limit_key => '{of}', p_max_per_key => '{1}');
 select penstock.enqueue_many('r', array_fill('{"of": "x"}'::json, array[5]));
 select test.is('one', 1, (select n from test.claim(30, 10, (select id from penstock.lane where rate is not null), host => 2)));
 select test.is('one token', 'true', (select (tokens between 8.9 and 9.5)::text from penstock.bucket));

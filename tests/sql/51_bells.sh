@@ -13,11 +13,10 @@ ask ear 'listen penstock' > /dev/null
 # The lanes that were rung since; another's notification of its own marks the end, since they come in order of commit
 heard() {
 	run_sql -c "select pg_notify('penstock', 'mark')" > /dev/null
-	local said='' tries=0
+	local said='' until=$(($(date +%s) + 120))
 	until case $said in *'"mark"'*) true ;; *) false ;; esac; do
 		said+=$(ask ear 'select 1' | grep -o 'payload "[^"]*"')" "
-		tries=$((tries + 1))
-		[ $tries -lt 200 ] || { echo 'no mark'; return; }
+		[ "$(date +%s)" -lt "$until" ] || { echo 'no mark'; return; }
 	done
 	echo "$said" | grep -o '"[^"]*"' | tr -d '"' | grep -v mark | tr '\n' ' '
 }
