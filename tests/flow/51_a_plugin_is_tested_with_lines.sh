@@ -59,8 +59,8 @@ ok 'two faults at once' says '"code": "NO_BODY"' one --fault cancel,body
 ok 'an unknown fault is told, with the nearest' says 'did you mean `cancel`?' exits 2 one --fault cancle
 later() { try "$stages/later.so" --input three "$@"; }
 ok 'promises are kept' says '{"job": 3, "outcome": "DONE", "attributes": {"kept": true}}' later --call 3
-is 'promises that are given up are told, and completed all the same' '3' "$(later --options 'delay = "300ms";' --fault deadline | grep -c '"outcome": "LATER", "given_up": true')"
-is 'cancelled ones too' '3' "$(later --options 'delay = "300ms";' --fault cancel --call 3 | grep -c '"given_up": true')"
+is 'promises that are given up are told, and completed all the same' '3' "$(later --options 'delay = "900ms";' --fault deadline | grep -c '"outcome": "LATER", "given_up": true')"
+is 'cancelled ones too' '3' "$(later --options 'delay = "900ms";' --fault cancel --call 3 | grep -c '"given_up": true')"
 ok 'no token is given' says '"outcome": "SNOOZE", "delay_ms": 10' later --fault full
 
 # ---- what is expected ----
