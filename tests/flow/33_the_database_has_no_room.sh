@@ -6,7 +6,9 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
+child=
 cleanup() {
+	if [ "$child" ]; then kill -CONT "$child" 2> /dev/null; fi
 	for pid in "${hosts[@]}"; do kill -TERM "$pid" 2> /dev/null; done
 	for pid in "${hosts[@]}"; do wait "$pid" 2> /dev/null; done
 	"$cluster" stop "$work/pg"
@@ -77,9 +79,19 @@ done
 
 if [ "$(id -u)" -eq 0 ]; then
 	fill() { dd if=/dev/zero of="$work/space/balloon" bs=64k status=none 2> /dev/null; [ -e "$work/space/balloon" ]; }
+	in_the_middle() { # with work left for a full disk, however quick it was
+		kill -STOP "$child"
+		[ "$(sql 'select count(*) from penstock.lease')" -gt 0 ] && [ "$(settled_n ledger)" -lt $((jobs - 100)) ] && return
+		kill -CONT "$child"
+		more 1000
+		return 1
+	}
 	more 3000
 	ok 'work has begun' wait_for 90 moving $((jobs - 2900))
+	child=$(child_of one)
+	ok 'the host stands still in the middle of it' wait_for 90 in_the_middle
 	ok 'the disk is full' fill
+	kill -CONT "$child"
 	ok 'the host says so' wait_for 90 says_log 'has no room for a settlement.*No space left on device'
 	rm "$work/space/balloon"
 	in_order 'with space again'
