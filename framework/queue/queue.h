@@ -188,7 +188,8 @@ enum status queue_reap_leases(struct db *db, int64_t *ret_jobs, struct fault *fa
  * known. */
 enum status queue_wake(struct db *db, int32_t limit, int64_t *ret_jobs, int64_t *ret_next_ms,
                        struct fault *fault);
-/* Gives turns to the first jobs of ordering keys that have none. */
+/* Places about `limit` jobs with ordering keys that have arrived: ready, or behind those of their
+ * keys. */
 enum status queue_give_turns(struct db *db, int32_t limit, int64_t *ret_jobs, struct fault *fault);
 /* Makes jobs ready that wait for room of their key, of at most `limit` keys. */
 enum status queue_free_keys(struct db *db, int32_t limit, int64_t *ret_jobs, struct fault *fault);

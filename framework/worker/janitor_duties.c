@@ -24,7 +24,7 @@
 #define TURNS_LIMIT 4000
 #define KEYS_MOST 1000
 #define KEYS_SHARE 20          /* looks at keys take at most one part in so many of the time */
-#define ORDER_BUSY (20 * MSEC) /* while there are keys without a turn */
+#define ORDER_BUSY (20 * MSEC) /* while jobs with ordering keys arrive */
 #define WAKE_LIMIT 1000
 #define PACK_LIMIT 2000
 
@@ -192,7 +192,7 @@ order_pause(struct janitor *j)
 	return j->order_ns;
 }
 
-/* Ordering keys whose first job was enqueued since: at once when told, soon while there are more.
+/* Jobs with ordering keys that were enqueued since: at once when told, soon while there are more.
  */
 static enum status
 give_turns(struct janitor *j, struct fault *fault)

@@ -132,7 +132,7 @@ select test.settle(21, 2, test.held(21), 2);
 select test.is('the parent has', 1, (select n from test.claim(22, 1, 2, host => 2)));
 select penstock.enqueue('p', '{"of": "z"}', ordering_key => 'k');
 select penstock.enqueue('p', '{"of": "z"}', ordering_key => 'k');
-select test.is('a turn', 1, penstock.give_turns(10));
+select test.is('a turn, and one that waits for it', 2, penstock.give_turns(10));
 select test.is('runs', 1, (select n from test.claim(23, 10, host => 2)));
 select test.settle(23, 0, test.held(23), 2, hop => 1);
 select test.is('its key is full in the next stage', 0, (select count(*) from test.claim(24, 10, 2, host => 2)));

@@ -32,10 +32,13 @@ life() {
 		insert into penstock.failure (job, lane, attempt, code, message, release) select g, 1, 1, 'X', '', '' from unnest(test.held(6)) r, generate_series(lower(r), upper(r) - 1) g;
 		select test.settle(6, 5, test.held(6));
 		select penstock.replay(array[(select lower(jobs) from penstock.dead)]);
-		select penstock.enqueue('q', ordering_key => 'k');
+		select penstock.enqueue_many('q', array_fill('{}'::json, array[4]), ordering_keys => '{k,k,k,l}') is null;
+		select penstock.cancel(array[(select lower(jobs) + 1 from penstock.arrival)]);
 		select penstock.give_turns(10);
 		select count(*) from test.claim(8, 1, 3);
 		select test.settle(8, 2, test.held(8), 3);
+		select count(*) from test.claim(14, 2, 3);
+		select test.settle(14, 2, test.held(14), 3);
 		select penstock.enqueue('q');
 		select count(*) from test.claim(9, 1, 3);
 		select test.split(9, 8, 2, 3);
@@ -112,6 +115,9 @@ mutant 40_settle 's/where u.kind in (2, 3, 4);/where u.kind in (2, 4);/' 'a disc
 mutant 40_settle 's/if 0 = any (p_kind) then/if true then/; s/where u.kind = 0 and/where u.kind in (0, 2) and/' 'a completed job that is ready again' || status=1
 mutant 46_order 's/perform penstock.turns_ended(/perform concat(/' 'an end that keeps its turn' || status=1
 mutant 46_order 's/delete from penstock.ordered o using turned t where \(.*\) returning o.\*/select o.* from penstock.ordered o, turned t where \1/' 'a turn that is given and kept' || status=1
+mutant 46_order 's/delete from penstock.arrival a where a.id = any/select from penstock.arrival a where a.id = any/' 'a job that is placed and arrives again' || status=1
+mutant 46_order 's/fate f where f.fate = .waits.$/fate f where false/' 'a job that waits nowhere' || status=1
+mutant 65_life 's/perform penstock.end_jobs(v_arrival.lane/perform penstock.cardinality(v_arrival.jobs); -- (/' 'a job that is cancelled before a look into nowhere' || status=1
 mutant 47_key_limits 's/k.o > p_lane.max_per_key/k.o > p_lane.max_per_key + 1/' 'a key that runs one more' || status=1
 mutant 47_key_limits 's/v_stay := v_lease.jobs - v_parked;/v_stay := v_lease.jobs;/' 'a job that is parked and runs' || status=1
 mutant 47_key_limits 's/update penstock.parked p set jobs = p.jobs - v_jobs, n = p.n - v_n/update penstock.parked p set n = p.n/' 'a parked job that is ready and stays' || status=1

@@ -28,7 +28,7 @@ scans() {
 		printf '%s;\n' "$@"
 	} | run_sql 2>&1 | tee "$work/explained" | grep -E '(Seq|Index|Index Only|Bitmap Heap|Tid|Tid Range) Scan' | grep -v 'never executed' |
 		sed -E 's/^.*->//; s/ \(.*//; s/^ +//; s/_[0-9]+( |$)/_N\1/g; s/ [a-z]+(_[0-9]+)?$//; s/ +$//' |
-		grep -E ' on (job|parcel|deferred|settled|output|dead|ordered|turn|missed)' | sort -u
+		grep -E ' on (job|parcel|deferred|settled|output|dead|ordered|turn|missed|arrival)' | sort -u
 }
 
 {
@@ -48,7 +48,7 @@ scans() {
 	# one session: what it planned while no key waited, it uses for three thousand
 	scans 'ordering keys' 'select penstock.give_turns(100)' 'select test.settle(3, 2, jobs) from test.claim(3, 1, 2)' \
 		"select count(*) from unnest(penstock.enqueue_many('p', array_fill('{}'::json, array[6000]), ordering_keys => array(select 'k' || n % 3000 from generate_series(1, 6000) n), priority => -1))" \
-		'select penstock.give_turns(3000)' 'select penstock.give_turns(3000)' \
+		'select penstock.give_turns(3000)' 'select penstock.give_turns(3000)' 'select penstock.give_turns(3000)' \
 		'select test.settle(4, 2, jobs) from test.claim(4, 3000, 1)' 'select test.settle(5, 2, jobs) from test.claim(5, 3000, 1)'
 	cp "$work/explained" "$work/keys"
 } > "$work/plans"

@@ -30,11 +30,10 @@ clean 'an open enqueue'
 one=$(ask a "select penstock.enqueue('p', ordering_key => 'k')")
 two=$(ask a "select penstock.enqueue('p', ordering_key => 'k')")
 ask a 'begin' > /dev/null
-is 'the first host gives a turn' '1' "$(ask a 'select penstock.give_turns(100)')"
-send b 'select penstock.give_turns(100)'
-blocked b || failed=1
+is 'the first host places both' '2' "$(ask a 'select penstock.give_turns(100)')"
+is 'the second none, and does not wait' '0' "$(ask b 'select penstock.give_turns(100)')"
 ask a 'commit' > /dev/null
-is 'the second gives none' '0' "$(answer b)"
+is 'nor then' '0' "$(ask b 'select penstock.give_turns(100)')"
 is 'one is ready' 'ready waiting' "$(state "$one") $(state "$two")"
 clean 'two hosts'
 
@@ -52,17 +51,100 @@ run_sql -c "select n from test.claim(4, 1)" > /dev/null
 three=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
 ask a 'begin' > /dev/null
 ask a 'select test.settle(4, 2, test.held(4))' > /dev/null
-send b 'select penstock.give_turns(100)'
+is 'a look leaves it where it arrived' '0' "$(ask b 'select penstock.give_turns(100)')"
 ask a 'rollback' > /dev/null
-is 'no second turn' '0' "$(answer b)"
+is 'no second turn' '1' "$(turns)"
 is 'the first still runs' 'running waiting' "$(state "$two") $(state "$three")"
 run_sql -c 'select test.settle(4, 2, test.held(4))' > /dev/null
 is 'then the next' 'completed ready' "$(state "$two") $(state "$three")"
 clean 'an end that was none'
 
+# ---- a look puts a job behind a turn: its end waits for the look, and sees it
+end_one 80
+three=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
+turns > /dev/null
+run_sql -c 'select n from test.claim(81, 1)' > /dev/null
+four=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
+ask a 'begin' > /dev/null
+is 'a look' '1' "$(ask a 'select penstock.give_turns(100)')"
+send b 'select test.settle(81, 2, test.held(81))'
+blocked b || failed=1
+ask a 'commit' > /dev/null
+is 'the end goes on' '0' "$(answer b)"
+is 'and passes the turn on' 'completed ready' "$(state "$three") $(state "$four")"
+clean 'a look, and an end'
+
+# ---- an end that passes the turn on: what arrives meanwhile stays behind
+run_sql -c 'select n from test.claim(82, 1)' > /dev/null
+five=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
+turns > /dev/null
+six=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
+other=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'other')")
+ask a 'begin' > /dev/null
+is 'an end' '0' "$(ask a 'select test.settle(82, 2, test.held(82))')"
+is 'a look places the other key alone' '1' "$(ask b 'select penstock.give_turns(100)')"
+is 'before it was over' 'waiting waiting ready' "$(state "$five") $(state "$six") $(state "$other")"
+ask a 'commit' > /dev/null
+is 'then it, too' '1' "$(turns)"
+is 'behind the next' 'ready waiting' "$(state "$five") $(state "$six")"
+clean 'an end, and what arrives'
+end_one 83
+end_one 84
+end_one 85
+is 'all over' 'completed completed completed' "$(state "$five") $(state "$six") $(state "$other")"
+
+# ---- an application cancels what has arrived, and keeps its transaction open: its key waits, no other does
+one=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
+two=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
+other=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'other')")
+ask a 'begin' > /dev/null
+ask a "select penstock.cancel(array[$one])" > /dev/null
+is 'a look does not wait' '1' "$(ask b 'select penstock.give_turns(100)')"
+is 'and nobody goes before it' 'waiting waiting ready' "$(state "$one") $(state "$two") $(state "$other")"
+ask a 'rollback' > /dev/null
+is 'it was not cancelled' '2' "$(turns)"
+is 'so it comes first' 'ready waiting' "$(state "$one") $(state "$two")"
+clean 'cancel, and a look'
+end_one 86
+end_one 87
+end_one 88
+
+# ---- a look is under way while a job that it places is cancelled
+one=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
+two=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
+ask a 'begin' > /dev/null
+is 'a look' '2' "$(ask a 'select penstock.give_turns(100)')"
+send b "select (penstock.cancel(array[$one, $two])).cancelled"
+blocked b || failed=1
+ask a 'commit' > /dev/null
+is 'both are found where they went' '2' "$(answer b)"
+is 'and end' 'cancelled cancelled' "$(state "$one") $(state "$two")"
+is 'with their turn' '0' "$(run_sql -c 'select count(*) from penstock.turn')"
+clean 'a look, and cancel'
+
+# ---- a transaction that sees only what was there when it began ends a job: who came to wait since is found by a look
+one=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
+turns > /dev/null
+ask a 'begin isolation level repeatable read' > /dev/null
+ask a 'select count(*) from penstock.ordered' > /dev/null
+two=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
+turns > /dev/null
+is 'it cancels' '1' "$(ask a "select (penstock.cancel(array[$one])).cancelled")"
+ask a 'commit' > /dev/null
+three=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
+is 'a look' '1' "$(turns)"
+is 'gives the turn to who waited first' 'cancelled ready waiting' "$(state "$one") $(state "$two") $(state "$three")"
+is 'then places what arrived' '1' "$(turns)"
+end_one 89
+end_one 90
+is 'all over' 'completed completed' "$(state "$two") $(state "$three")"
+clean 'repeatable read'
+
 # ---- the one whose turn it would be is cancelled at that moment
+run_sql -c "select penstock.enqueue('p', ordering_key => 'k')" > /dev/null
 four=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
 five=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
+turns > /dev/null
 run_sql -c "select n from test.claim(5, 1)" > /dev/null
 ask b 'begin' > /dev/null
 ask b "select penstock.cancel(array[$four])" > /dev/null

@@ -58,6 +58,7 @@ begin
 		select range_agg(r * int8range(v_block << v_bits, (v_block + 1) << v_bits)) into v_live
 		from (select jobs from penstock.parcel union all select jobs from penstock.deferred
 		      union all select jobs from penstock.lease union all select jobs from penstock.dead union all select jobs from penstock.parked
+		      union all select jobs from penstock.arrival
 		      union all select int8multirange(int8range(w.job, w.job + 1)) from penstock.waiting w
 		      union all select int8multirange(int8range(o.job, o.job + 1)) from penstock.ordered o) q, unnest(q.jobs) r
 		where r && int8range(v_block << v_bits, (v_block + 1) << v_bits);

@@ -121,7 +121,8 @@ begin
 	end if;
 end $$;
 
--- Jobs with ordering keys wait for their turn, in the order of the arrays; one without a key is ready, and is not among them.
+-- Jobs with ordering keys wait for their turn, in the order of their ids; one without a key is ready, and is not among them. Nothing but
+-- an append: who comes first is for give_turns() to say.
 create or replace function penstock.put_ordered(p_pipeline int, p_lane int, p_priority smallint, p_ids bigint[], p_keys text[], p_bytes bigint[])
 returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -129,9 +130,9 @@ begin
 	if exists (select from unnest(p_keys) k where length(k) not between 1 and 255) then
 		raise exception 'an ordering key has 1 to 255 characters' using errcode = 'PS004';
 	end if;
-	insert into penstock.ordered (pipeline, key, job, lane, priority, bytes)
-	select p_pipeline, u.key, u.id, p_lane, p_priority, u.bytes
-	from unnest(p_ids, p_keys, p_bytes) with ordinality as u(id, key, bytes, o) order by u.o;
+	insert into penstock.arrival (pipeline, lane, priority, n, bytes, jobs, keys)
+	select p_pipeline, p_lane, p_priority, count(*), sum(u.bytes), range_agg(int8range(u.id, u.id + 1)), array_agg(u.key order by u.id)
+	from unnest(p_ids, p_keys, p_bytes) as u(id, key, bytes);
 	if exists (select from penstock.doorbell d where d.lane = p_lane) then
 		perform pg_notify('penstock', 'order');
 	end if;

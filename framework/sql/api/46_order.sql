@@ -1,13 +1,23 @@
 -- SPDX-License-Identifier: BSD-2-Clause
 -- Ordering keys: of the jobs of a pipeline with one key at most one is between ready and its end, in the order of enqueueing.
 --
--- Enqueue only appends: an application's open transaction blocks nobody. After its commit a host makes the first of each key ready
--- that has no turn (give_turns), and the end of a job makes the next of its key ready (turns_ended). That there is one turn for a
--- key is the primary key of turn. A dead letter has ended: its successors go on. A replay puts it back among those that wait,
--- at its old place: so it is the next of its key, and waits for the one that has the turn.
+-- Enqueue only appends to arrival, a row for each thousand jobs: an application's open transaction blocks nobody. After its commit a
+-- host looks (give_turns): the first job of a key that nobody has becomes ready, and has a row in turn until it ends; the others wait in
+-- ordered, and the end of the one before makes the next ready (turns_ended). So a job whose key no other has is one row of its own.
+-- That there is one turn for a key is the primary key of turn. A dead letter has ended: its successors go on. A replay lets it arrive
+-- again, at its old place: so it is the next of its key, and waits for the one that has the turn.
+--
+-- Note on looks and ends: one host looks at a time, and never waits. Who waits in ordered waits for a turn that is there. A look that puts jobs
+-- behind a turn holds its row until it commits, so that either the end of that turn sees them, or it is under way: then the look leaves the key's
+-- jobs where they arrived, all of them, for the next look. The same for keys of a set that somebody holds (a cancel).
 
--- Makes the first job of each of these keys ready, unless another has the turn. The keys in their order, so that two of these do not wait
--- for each other. The first is locked before its turn is written: where it is cancelled at that moment, the one behind it is the first.
+-- The ids of a set, in order.
+create or replace function penstock.as_ids(p_jobs int8multirange) returns bigint[]
+language sql immutable parallel safe as
+'select array(select g.id from pg_catalog.unnest(p_jobs) r cross join pg_catalog.generate_series(pg_catalog.lower(r), pg_catalog.upper(r) - 1) as g(id) order by g.id)';
+
+-- Makes the first job of each of these keys ready, unless another has the turn. The first is locked before its turn is written: where it is
+-- cancelled at that moment, the one behind it is the first. In the order of the keys, as cancel takes them.
 create or replace function penstock.pass_turns(p_pipeline int[], p_key text[]) returns bigint
 language plpgsql set search_path = pg_catalog, pg_temp
 set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
@@ -16,10 +26,15 @@ declare
 	v_lanes int[];
 	v_n bigint;
 begin
-	with key as materialized (
-		select u.pipeline, u.key from unnest(p_pipeline, p_key) as u(pipeline, key) order by u.pipeline, u.key
-	), first as materialized (
-		select f.* from key k
+	-- mostly nobody waits. The OFFSET fences, here and below: what is planned while a table is empty compares all with all when it is full
+	select array_agg(u.pipeline order by u.pipeline, u.key collate "C"), array_agg(u.key order by u.pipeline, u.key collate "C") into p_pipeline, p_key
+	from unnest(p_pipeline, p_key) as u(pipeline, key)
+	where exists (select from penstock.ordered o where o.pipeline = u.pipeline and o.key = u.key offset 0);
+	if p_key is null then
+		return 0;
+	end if;
+	with first as materialized (
+		select f.* from unnest(p_pipeline, p_key) as k(pipeline, key)
 		cross join lateral (select o.pipeline, o.key, o.id, o.job from penstock.ordered o where o.pipeline = k.pipeline and o.key = k.key
 		                    order by o.pipeline, o.key, o.id limit 1 for update) f
 	), turned as (
@@ -42,14 +57,96 @@ begin
 	return v_n;
 end $$;
 
--- Keys that have jobs and no turn, at most p_limit; by steps over the index, so that long queues behind one key are not read. Answers how
--- many jobs were made ready. The OFFSET fences: without it a plan that was made while there were no turns compares every key with every turn.
+-- What has arrived, about p_limit jobs: ready, or behind those of its key. Answers how many it found a place for. See the note on looks and ends.
+create or replace function penstock.place_arrivals(p_limit int) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp
+set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan as $$
+declare
+	v_lanes int[];
+	v_n bigint;
+	v_stay penstock.arrival[];
+begin
+	with look as materialized (
+		select s.id
+		from (select a.id, sum(a.n) over (order by a.id) - a.n as before
+		      from (select a.id, a.n from penstock.arrival a order by a.id limit p_limit) a) s
+		where s.before < p_limit
+	), taken as materialized (
+		select t.*, (sum(t.n) over (partition by t.lane, t.priority, t.hop, t.input_hop order by t.id) - t.n) / 200 as part
+		from look l
+		cross join lateral (select a.* from penstock.arrival a where a.id = l.id limit 1 for update skip locked) t
+	), held as materialized (
+		select h.pipeline, k.key from look l
+		cross join lateral (select a.pipeline, a.keys from penstock.arrival a where a.id = l.id limit 1) h
+		cross join lateral unnest(h.keys) as k(key)
+		where l.id not in (select t.id from taken t)
+	), job as materialized (
+		select t.id as set, t.pipeline, t.lane, t.priority, t.hop, t.input_hop, t.part, t.bytes / t.n as bytes, u.job, u.key collate "C" as key
+		from taken t cross join lateral unnest(penstock.as_ids(t.jobs), t.keys) as u(job, key)
+	), first as materialized (
+		select f.*, exists (select from penstock.turn t where t.pipeline = f.pipeline and t.key = f.key offset 0) as busy,
+		       exists (select from penstock.ordered o where o.pipeline = f.pipeline and o.key = f.key offset 0) as waited_for
+		from (select j.pipeline, j.key, min(j.job) as job from job j group by j.pipeline, j.key order by min(j.job)) f
+		where (f.pipeline, f.key) not in (select h.pipeline, h.key from held h)
+	), turned as (
+		insert into penstock.turn (pipeline, key, job, place)
+		select f.pipeline, f.key, f.job, f.job from first f where not f.busy and not f.waited_for
+		returning pipeline, key, job
+	), kept as materialized (
+		select f.pipeline, f.key from first f
+		cross join lateral (select t.job from penstock.turn t where t.pipeline = f.pipeline and t.key = f.key limit 1 for key share skip locked) t
+		where f.busy
+	), fate as materialized (
+		select j.*, case when k.key is null then 'stays' when k.job = j.job then 'ready' else 'waits' end as fate
+		from job j
+		left join (select t.pipeline, t.key, t.job from turned t union all select k.pipeline, k.key, null from kept k) k
+		on k.pipeline = j.pipeline and k.key = j.key
+	), wait as (
+		insert into penstock.ordered (id, pipeline, key, job, lane, priority, bytes, hop, input_hop)
+		select f.job, f.pipeline, f.key, f.job, f.lane, f.priority, f.bytes, f.hop, f.input_hop from fate f where f.fate = 'waits'
+	), gone as (
+		delete from penstock.arrival a where a.id = any (array(select t.id from taken t))
+	), ready as (
+		insert into penstock.parcel (lane, priority, hop, input_hop, n, bytes, jobs)
+		select f.lane, f.priority, f.hop, f.input_hop, count(*), sum(f.bytes), range_agg(int8range(f.job, f.job + 1))
+		from fate f where f.fate = 'ready' group by f.lane, f.priority, f.hop, f.input_hop, f.part order by min(f.job)
+		returning lane
+	), stay as (
+		select row(f.set, min(f.pipeline), min(f.lane), min(f.priority), min(f.hop), min(f.input_hop), count(*), sum(f.bytes),
+		           range_agg(int8range(f.job, f.job + 1)), array_agg(f.key order by f.job))::penstock.arrival as set
+		from fate f where f.fate = 'stays' group by f.set
+	)
+	select (select count(*) from fate f where f.fate <> 'stays'), (select array_agg(distinct r.lane) from ready r), (select array_agg(s.set) from stay s)
+	into v_n, v_lanes, v_stay;
+	if v_stay is not null then -- rare. In their old places
+		insert into penstock.arrival select s.* from unnest(v_stay) s;
+	end if;
+	if v_lanes is not null then
+		perform penstock.ring(l) from unnest(v_lanes) l;
+	end if;
+	return v_n;
+end $$;
+
+-- Looks at what has arrived. Where nothing is to be placed: at keys of those that wait without a turn, at most p_limit, by steps over the
+-- index, so that long queues behind one key are not read. There are none, but for what a transaction of REPEATABLE READ ended or
+-- cancelled: it does not see who came to wait for it. Answers how many jobs were placed; 0 also where another host looks.
 create or replace function penstock.give_turns(p_limit int) returns bigint
 language plpgsql set search_path = pg_catalog, pg_temp set jit = off set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
+	v_n bigint;
 	v_pipelines int[];
 	v_keys text[];
 begin
+	if not pg_try_advisory_xact_lock(730607903, 0) then
+		return 0;
+	end if;
+	-- what a crash of the server takes back is the look, with all that came of it: the jobs have arrived, as before
+	perform set_config('synchronous_commit', 'off', true);
+	v_n := penstock.place_arrivals(p_limit);
+	if v_n > 0 then
+		return v_n;
+	end if;
 	with recursive k as (
 		(select o.pipeline, o.key from penstock.ordered o order by o.pipeline, o.key limit 1)
 		union all
@@ -92,10 +189,10 @@ begin
 	with back as (
 		delete from penstock.missed m using unnest(p_set.jobs) r where m.job >= lower(r) and m.job < upper(r) returning m.*
 	), put as (
-		insert into penstock.ordered (id, pipeline, key, job, lane, priority, bytes, hop, input_hop)
-		select coalesce(b.place, nextval('penstock.row_id')), b.pipeline, b.key, b.job, p_set.lane, p_set.priority, p_set.bytes / p_set.n,
-		       p_set.hop, p_set.input_hop
-		from back b
+		insert into penstock.arrival (pipeline, lane, priority, hop, input_hop, n, bytes, jobs, keys)
+		select b.pipeline, p_set.lane, p_set.priority, p_set.hop, p_set.input_hop, count(*), p_set.bytes * count(*) / p_set.n,
+		       range_agg(int8range(b.job, b.job + 1)), array_agg(b.key order by b.job)
+		from back b group by b.pipeline
 	)
 	select coalesce(range_agg(int8range(b.job, b.job + 1)), '{}') into v_jobs from back b;
 	if not isempty(v_jobs) and exists (select from penstock.doorbell) then

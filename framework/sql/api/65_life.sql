@@ -8,11 +8,25 @@ declare
 	v_parcel penstock.parcel;
 	v_deferred penstock.deferred;
 	v_waiting penstock.waiting;
+	v_arrival penstock.arrival;
 	v_ordered penstock.ordered;
 	v_parked penstock.parked;
 	v_n int;
 	v_sum bigint := 0;
 begin
+	for v_arrival in select a.* from penstock.arrival a where a.jobs && p_jobs order by a.id for update loop
+		v_n := penstock.cardinality(v_arrival.jobs * p_jobs);
+		if v_n = v_arrival.n then
+			delete from penstock.arrival a where a.id = v_arrival.id;
+		else
+			update penstock.arrival a
+			set jobs = a.jobs - p_jobs, n = a.n - v_n, bytes = a.bytes * (a.n - v_n) / a.n,
+			    keys = array(select u.key from unnest(penstock.as_ids(a.jobs), a.keys) as u(job, key) where not p_jobs @> u.job order by u.job)
+			where a.id = v_arrival.id;
+		end if;
+		perform penstock.end_jobs(v_arrival.lane, v_arrival.jobs * p_jobs);
+		v_sum := v_sum + v_n;
+	end loop;
 	for v_ordered in select o.* from penstock.ordered o where p_jobs @> o.job order by o.pipeline, o.key, o.id for update loop
 		delete from penstock.ordered o where (o.pipeline, o.key, o.id) = (v_ordered.pipeline, v_ordered.key, v_ordered.id);
 		perform penstock.end_jobs(v_ordered.lane, int8multirange(int8range(v_ordered.job, v_ordered.job + 1)));

@@ -24,7 +24,8 @@ cross join lateral penstock.ready_in(l.id) r
 left join (select lane, sum(n) as jobs from penstock.lease group by lane) g on g.lane = l.id
 left join (select lane, sum(n) as jobs from penstock.deferred group by lane) d on d.lane = l.id
 left join (select x.lane, sum(x.n) as jobs
-           from (select lane, 1 as n from penstock.waiting union all select lane, 1 from penstock.ordered union all select lane, n from penstock.parked) x
+           from (select lane, 1 as n from penstock.waiting union all select lane, 1 from penstock.ordered union all select lane, n from penstock.parked
+                 union all select lane, n from penstock.arrival) x
            group by x.lane) w on w.lane = l.id
 left join (select lane, sum(n) as jobs from penstock.dead group by lane) x on x.lane = l.id;
 comment on view penstock.lanes is 'the queue in front of each stage: jobs by state';
@@ -68,6 +69,9 @@ from (
 	union all
 	select o.job, o.lane, 'waiting', 0::smallint, o.hop, null, null from penstock.ordered o
 	union all
+	select g.id, q.lane, 'waiting', 0::smallint, q.hop, null, null
+	from penstock.arrival q, unnest(q.jobs) r, generate_series(lower(r), upper(r) - 1) as g(id)
+	union all
 	select g.id, q.lane, 'waiting', q.attempt, q.hop, null, null
 	from penstock.parked q, unnest(q.jobs) r, generate_series(lower(r), upper(r) - 1) as g(id)
 	union all
@@ -100,6 +104,8 @@ with place as (
 	select w.lane, 'waiting', 0::smallint, w.hop, w.input_hop, w.since, null, null from penstock.waiting w where w.job = p_id
 	union all
 	select o.lane, 'waiting', 0::smallint, o.hop, o.input_hop, null, null, null from penstock.ordered o where o.job = p_id
+	union all
+	select q.lane, 'waiting', 0::smallint, q.hop, q.input_hop, null, null, null from penstock.arrival q where q.jobs @> p_id
 	union all
 	select q.lane, 'waiting', q.attempt, q.hop, q.input_hop, null, null, null from penstock.parked q where q.jobs @> p_id
 	union all

@@ -8,6 +8,7 @@ language sql stable as $$
 	union all select 'lease', 0, n, bytes, jobs from penstock.lease
 	union all select 'waiting', job, 1, bytes, int8multirange(int8range(job, job + 1)) from penstock.waiting
 	union all select 'parked', id, n, bytes, jobs from penstock.parked
+	union all select 'arrival', id, n, bytes, jobs from penstock.arrival
 	union all select 'ordered', id, 1, bytes, int8multirange(int8range(job, job + 1)) from penstock.ordered
 	union all select 'dead', id, n, bytes, jobs from penstock.dead
 	union all select 'settled', id, n, 0, jobs from penstock.settled
@@ -52,11 +53,12 @@ begin
 	return query select 'every set is in a lane that is there', count(*), coalesce('lane ' || min(q.lane), '')
 		from (select lane from penstock.parcel union all select lane from penstock.deferred union all select lane from penstock.lease
 		      union all select lane from penstock.waiting union all select lane from penstock.ordered union all select lane from penstock.dead union all select lane from penstock.settled
-		      union all select lane from penstock.parked) q
+		      union all select lane from penstock.parked union all select lane from penstock.arrival) q
 		where not exists (select from penstock.lane l where l.id = q.lane);
 	return query select 'every stored message is there', count(*) filter (where o.job is null), format('%s jobs with one', count(*))
 		from (select jobs, input_hop from penstock.parcel union all select jobs, input_hop from penstock.deferred
 		      union all select jobs, input_hop from penstock.lease union all select jobs, input_hop from penstock.dead union all select jobs, input_hop from penstock.parked
+		      union all select jobs, input_hop from penstock.arrival
 		      union all select int8multirange(int8range(job, job + 1)), input_hop from penstock.waiting
 		      union all select int8multirange(int8range(job, job + 1)), input_hop from penstock.ordered) q
 		cross join unnest(q.jobs) r cross join generate_series(lower(r), upper(r) - 1) as g(id)
