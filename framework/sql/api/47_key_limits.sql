@@ -22,8 +22,24 @@ exception
 		return null;
 end $$;
 
--- The jobs that have a key, and their keys, in no order. Reads messages as queue_messages.sql does, which sends them to the host right after.
--- In one breath while none of them is unreadable or long; else one by one.
+-- What a stage is given of the attributes of jobs. Reads messages as queue_messages.sql does, which sends them to the host right after.
+create or replace function penstock.attributes_of(p_jobs int8multirange, p_input_hop smallint) returns table (id bigint, attributes json)
+language sql stable as $$
+	select j.id, j.attributes
+	from pg_catalog.unnest(p_jobs) r
+	cross join lateral (select j.id, j.attributes from penstock.job j where j.id >= pg_catalog.lower(r) and j.id < pg_catalog.upper(r)
+	                    order by j.id limit pg_catalog.upper(r) - pg_catalog.lower(r)) j
+	where p_input_hop = 0
+	union all
+	select j.id, case when o.job is null then j.attributes else o.attributes end
+	from pg_catalog.unnest(p_jobs) r
+	cross join lateral (select j.id, j.attributes from penstock.job j where j.id >= pg_catalog.lower(r) and j.id < pg_catalog.upper(r)
+	                    order by j.id limit pg_catalog.upper(r) - pg_catalog.lower(r)) j
+	left join lateral (select o.job, o.attributes from penstock.output o where o.job = j.id and o.hop = p_input_hop limit 1) o on true
+	where p_input_hop > 0
+$$;
+
+-- The jobs that have a key, and their keys, in no order. In one breath while none of them is unreadable or long; else one by one.
 create or replace function penstock.keys_of(p_jobs int8multirange, p_input_hop smallint, p_name text, out jobs bigint[], out keys text[])
 language plpgsql stable set search_path = pg_catalog, pg_temp set jit = off as $$
 declare
@@ -31,13 +47,7 @@ declare
 begin
 	begin
 		select array_agg(k.id), array_agg(k.key), max(length(k.key)) into jobs, keys, v_longest
-		from (select j.id, case when o.job is null then j.attributes else o.attributes end ->> p_name as key
-		      from unnest(p_jobs) r
-		      cross join lateral (select j.id, j.attributes from penstock.job j where j.id >= lower(r) and j.id < upper(r)
-		                          order by j.id limit upper(r) - lower(r)) j
-		      left join lateral (select o.job, o.attributes from penstock.output o where o.job = j.id and o.hop = p_input_hop and p_input_hop > 0
-		                         limit 1) o on true
-		      offset 0) k
+		from (select a.id, a.attributes ->> p_name as key from penstock.attributes_of(p_jobs, p_input_hop) a offset 0) k
 		where k.key is not null;
 	exception
 		when data_exception then
@@ -46,13 +56,7 @@ begin
 	end;
 	if v_longest > 255 or jobs = '{}' then
 		select array_agg(k.id), array_agg(k.key) into jobs, keys
-		from (select j.id, penstock.key_of(case when o.job is null then j.attributes else o.attributes end, p_name) as key
-		      from unnest(p_jobs) r
-		      cross join lateral (select j.id, j.attributes from penstock.job j where j.id >= lower(r) and j.id < upper(r)
-		                          order by j.id limit upper(r) - lower(r)) j
-		      left join lateral (select o.job, o.attributes from penstock.output o where o.job = j.id and o.hop = p_input_hop and p_input_hop > 0
-		                         limit 1) o on true
-		      offset 0) k
+		from (select a.id, penstock.key_of(a.attributes, p_name) as key from penstock.attributes_of(p_jobs, p_input_hop) a offset 0) k
 		where k.key is not null;
 	end if;
 end $$;
@@ -64,13 +68,7 @@ begin
 	return coalesce((
 		select max(k.n)
 		from (select count(k.key) as n
-		      from (select case when o.job is null then j.attributes else o.attributes end ->> p_name as key
-		            from unnest(p_jobs) r
-		            cross join lateral (select j.id, j.attributes from penstock.job j where j.id >= lower(r) and j.id < upper(r)
-		                                order by j.id limit upper(r) - lower(r)) j
-		            left join lateral (select o.job, o.attributes from penstock.output o where o.job = j.id and o.hop = p_input_hop and p_input_hop > 0
-		                               limit 1) o on true
-		            offset 0) k
+		      from (select a.attributes ->> p_name as key from penstock.attributes_of(p_jobs, p_input_hop) a offset 0) k
 		      group by k.key) k), 0);
 exception
 	when data_exception then
