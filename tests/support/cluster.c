@@ -70,13 +70,15 @@ cluster_configure(const char *line, ...)
 const char *
 cluster_dsn(void)
 {
-	char answer[256];
+	char answer[256], owner[16];
 
 	if (dsn)
 		return dsn;
-	snprintf(folder, sizeof folder, "/tmp/penstock-db.%d.%llx", (int)getpid(),
-	         (unsigned long long)clock_mono());
 	starter = getpid();
+	snprintf(folder, sizeof folder, "/tmp/penstock-db.%d.%llx", (int)starter,
+	         (unsigned long long)clock_mono());
+	snprintf(owner, sizeof owner, "%d", (int)starter);
+	setenv("CLUSTER_OWNER", owner, 1); /* it ends with us, also where we are killed */
 	if (script("start", lines.data, answer, sizeof answer) != 0 || !answer[0])
 		fail_msg("the test's cluster did not start (run from the top of the tree)");
 	dsn = mem_dup(answer);
