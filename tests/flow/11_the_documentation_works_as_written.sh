@@ -31,7 +31,8 @@ ok 'the quick start has commands' grep -q 'penstock dev' "$work/quick.sh"
 ok 'the quick start runs as written' bash -c "cd '$work/tree' && NODEPS=1 timeout 270 bash '$work/quick.sh' > '$work/quick.out' 2>&1 || { cat '$work/quick.out'; exit 1; }"
 ok 'and shows what it promises' says_all "$work/quick.out" '1 pipeline, 5 stages' 'NOT_FOUND' 'no-such-file.md' \
 	'Concepts' 'no job is lost' 'clean'
-is 'nothing that it started is left' '' "$(pgrep -f "$work/tree/try" || true)"
+none_left() { ! pgrep -f "$work/tree/try"; }
+ok 'nothing that it started is left' wait_for 90 none_left
 
 # ---- SQL
 
