@@ -40,8 +40,7 @@ read_number(struct cli *cli, const char *option, int64_t least, int64_t fallback
 	*ret = fallback;
 	if (!text || text_int(text, least, 1000000000, ret, &fault) == OK)
 		return CLI_OK;
-	fault_where(&fault, "--%s", option);
-	return cli_fail(&fault);
+	return cli_fail_option(option, &fault);
 }
 
 static int

@@ -16,6 +16,14 @@
 int
 cli_fail(const struct fault *fault)
 {
+	struct fault timely = *fault;
+
+	/* PostgreSQL reads it, and says what it is not */
+	if (strcmp(fault->sqlstate, "22007") == 0 && !fault->hint[0]) {
+		fault_hint(&timely, "a time is written as 2027-01-31 08:00, 2027-01-31 08:00+01, "
+		                    "or tomorrow 08:00");
+		fault = &timely;
+	}
 	fault_print(fault, stderr);
 	switch (fault->status) {
 	case AWAY:
@@ -33,6 +41,13 @@ cli_fail(const struct fault *fault)
 		           : CLI_AWAY;
 	default: return CLI_WRONG;
 	}
+}
+
+int
+cli_fail_option(const char *option, struct fault *fault)
+{
+	fault_where(fault, "--%s", option);
+	return cli_fail(fault);
 }
 
 static void
@@ -214,6 +229,22 @@ check_value(const struct cli *cli, const char *kind_name, size_t n, const char *
 	}
 	return cli_usage(cli, "there is no %.*s `%s`; one of: %s", (int)n, kind_name, value,
 	                 kind->words);
+}
+
+/* The first that must be there and is not, as help names it. */
+static int
+missing_argument(const struct cli *cli)
+{
+	const char *p = cli->command->arguments;
+	int n = 0;
+	size_t len;
+
+	for (; *p; p += len + strspn(p + len, " "), n++) {
+		len = strcspn(p, " ");
+		if (n >= cli->argc && *p != '[')
+			return cli_usage(cli, "%.*s is missing", (int)strcspn(p, " ."), p);
+	}
+	return cli_usage(cli, "something is missing");
 }
 
 static int
@@ -443,7 +474,7 @@ run(struct cli *cli, int argc, char **argv)
 		return parser.help ? CLI_OK : CLI_WRONG;
 	}
 	if (cli->argc < cli->command->least)
-		return cli_usage(cli, "something is missing");
+		return missing_argument(cli);
 	if (cli->command->most >= 0 && cli->argc > cli->command->most)
 		return cli_usage(cli, "`%s` is too much", cli->argv[cli->command->most]);
 	end = check_arguments(cli);

@@ -87,6 +87,8 @@ cli_flag(const struct cli *cli, const char *name)
 void cli_override(struct cli *cli, const char *name, const char *value);
 /* Prints the fault to stderr and gives the exit code that its status asks for. */
 int cli_fail(const struct fault *fault);
+/* The same, about the value of an option. */
+int cli_fail_option(const char *option, struct fault *fault);
 /* The same for wrong usage, with how to get help. */
 int cli_usage(const struct cli *cli, const char *format, ...) printf_like(2, 3);
 /* A message for people, to stderr; not with --quiet. */
@@ -149,6 +151,11 @@ size_t cli_table_rows(const struct cli_table *t);
 int cli_show(struct cli *cli, struct db *db, const char *sql, const struct db_args *args,
              const struct cli_column *columns);
 
+/* The same for rows that --pipeline and --stage choose: none because of a name that is not there is
+ * an error. */
+int cli_show_found(struct cli *cli, struct db *db, const char *sql, const struct db_args *args,
+                   const struct cli_column *columns);
+
 /* ---- commands that change jobs (cli_change.c) ---- */
 
 /* The option --limit; 50 when it was not given. CLI_OK or the exit code, here and below. */
@@ -160,9 +167,15 @@ int cli_arg_pair(struct cli *cli, const char *option, struct db_args *args);
  * first column says how many are meant, the others what was done. Without --confirm it counts. */
 int cli_change(struct cli *cli, const char *sql, const struct db_args *filter,
                const struct cli_column *columns);
+/* Says that there is no such job, or its state and what it therefore is not: "it is no dead
+ * letter". CLI_FOUND, or the exit code of what went wrong. */
+int cli_not_done(struct cli *cli, int64_t job, const char *what_not);
 /* Changes the job that the first argument names; the statement answers 1, or 0 when the job is not
- * of the kind: `not_done` says what it is not. */
-int cli_change_one(struct cli *cli, const char *sql, const char *done, const char *not_done);
+ * of the kind: see cli_not_done(). */
+int cli_change_one(struct cli *cli, const char *sql, const char *done, const char *what_not);
+/* Nothing was found: are the pipeline and the stage of the filter known at all? CLI_OK: they are,
+ * or none is named. */
+int cli_check_filter(struct cli *cli);
 
 /* ---- progress ---- */
 

@@ -21,7 +21,7 @@ cli_duration(struct cli *cli, const char *option, int64_t fallback, int64_t *ret
 	if (!text)
 		return CLI_OK;
 	if (text_duration(text, ret_ns, &fault) != OK)
-		return cli_fail(&fault);
+		return cli_fail_option(option, &fault);
 	return *ret_ns > 0 ? CLI_OK : cli_usage(cli, "--%s wants more than nothing", option);
 }
 

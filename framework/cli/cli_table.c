@@ -198,6 +198,18 @@ is_number(enum cli_kind kind)
 	       kind == CLI_SECONDS || kind == CLI_PERCENT;
 }
 
+/* Letters of the name that people see: the unit of "cpu_s" is for programs, they see it in the
+ * cell. */
+static size_t
+shown_length(const struct cli_column *column)
+{
+	size_t len = strlen(column->name);
+	bool unit = column->kind == CLI_SECONDS && len > 2 &&
+	            strcmp(column->name + len - 2, "_s") == 0;
+
+	return unit ? len - 2 : len;
+}
+
 static void
 print_table(const struct cli_table *t, const struct cli *cli)
 {
@@ -209,12 +221,7 @@ print_table(const struct cli_table *t, const struct cli *cli)
 		int flags = (is_number(t->columns[c].kind) ? SCOLS_FL_RIGHT : 0) |
 		            (t->columns[c].kind == CLI_JSON ? SCOLS_FL_TRUNC : 0);
 		struct libscols_column *column;
-		const char *name = t->columns[c].name;
-		size_t len = strlen(name);
-		/* "cpu_s": the unit is for programs, people see it in the cell */
-		bool unit = t->columns[c].kind == CLI_SECONDS && len > 2 &&
-		            strcmp(name + len - 2, "_s") == 0;
-		char *title = mem_dupn(name, unit ? len - 2 : len);
+		char *title = mem_dupn(t->columns[c].name, shown_length(&t->columns[c]));
 
 		for (char *p = title; *p; p++)
 			*p = *p == '_' ? ' ' : (char)(*p >= 'a' && *p <= 'z' ? *p - 32 : *p);
@@ -255,25 +262,53 @@ cli_table_print(struct cli_table *t, const struct cli *cli)
 void
 cli_table_fields(const struct cli_table *t)
 {
-	for (size_t i = 0; i < t->n; i++)
+	size_t width = 12;
+
+	for (size_t c = 0; c < t->n_columns; c++)
+		if (shown_length(&t->columns[c]) > width)
+			width = shown_length(&t->columns[c]);
+	for (size_t i = 0; i < t->n; i++) {
+		const struct cli_column *column = &t->columns[i % t->n_columns];
+
 		if (t->cells[i].shown)
-			printf("%-12s %s\n", t->columns[i % t->n_columns].name, t->cells[i].shown);
+			printf("%-*.*s %s\n", (int)width, (int)shown_length(column), column->name,
+			       t->cells[i].shown);
+	}
 }
 
-int
-cli_show(struct cli *cli, struct db *db, const char *sql, const struct db_args *args,
-         const struct cli_column *columns)
+static int
+show(struct cli *cli, struct db *db, const char *sql, const struct db_args *args,
+     const struct cli_column *columns, bool filtered)
 {
 	struct fault fault = { 0 };
 	struct cli_table *t;
 	struct db_result *r;
+	int end;
 
 	if (db_call(db, sql, args, &r, &fault) != OK)
 		return cli_fail(&fault);
+	if (filtered && db_rows(r) == 0 && (end = cli_check_filter(cli)) != CLI_OK) {
+		db_result_free(r);
+		return end;
+	}
 	t = cli_table_new(columns);
 	cli_table_result(t, r);
 	db_result_free(r);
 	cli_table_print(t, cli);
 	cli_table_free(t);
 	return CLI_OK;
+}
+
+int
+cli_show(struct cli *cli, struct db *db, const char *sql, const struct db_args *args,
+         const struct cli_column *columns)
+{
+	return show(cli, db, sql, args, columns, false);
+}
+
+int
+cli_show_found(struct cli *cli, struct db *db, const char *sql, const struct db_args *args,
+               const struct cli_column *columns)
+{
+	return show(cli, db, sql, args, columns, true);
 }

@@ -110,7 +110,7 @@ static const struct cli_option job_output_options[] = {
 
 static const struct cli_option schedule_put_options[] = {
 	{ "time-zone", 0,   "ZONE", "by whose clocks, like Europe/Berlin; default UTC" },
-	{ "catch-up",  0,   "RULE", "times that passed while no host ran: skip, one job for all (default), or all" },
+	{ "catch-up",  0,   "RULE", "times that passed while no host ran; default: one job for all of them" },
 	{ "priority",  'p', "N",    "of its jobs; lower runs first, default 0" },
 	{ NULL, 0, NULL, NULL }
 };

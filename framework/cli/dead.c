@@ -41,7 +41,7 @@ dead_list_command(struct cli *cli)
 	if (end != CLI_OK)
 		return end;
 	db_arg_int4(&args, most);
-	end = cli_show(cli, db, sql_dead_list, &args, columns);
+	end = cli_show_found(cli, db, sql_dead_list, &args, columns);
 	db_close(db);
 	return end;
 }
@@ -66,7 +66,7 @@ change(struct cli *cli, const char *one, const char *many, const char *done)
 	if (cli->argc > 0 && has_filter(cli))
 		return cli_usage(cli, "an ID or filters: only one of them");
 	if (cli->argc > 0)
-		return cli_change_one(cli, one, done, "no dead letter");
+		return cli_change_one(cli, one, done, "it is no dead letter");
 	end = filter_args(cli, &args);
 	return end == CLI_OK ? cli_change(cli, many, &args, columns) : end;
 }

@@ -87,7 +87,11 @@ enqueue_one(struct stream *s, const char *attributes, const char *body_path, str
 			.body_len = body.len,
 		};
 
-		st = queue_enqueue_one(s->db, s->pipeline, &m, &s->one, &s->first, fault);
+		st = queue_message_check(&m, fault);
+		if (st != OK)
+			fault_where(fault, "the job");
+		else
+			st = queue_enqueue_one(s->db, s->pipeline, &m, &s->one, &s->first, fault);
 		s->last = s->first;
 		s->jobs = st == OK;
 	}
@@ -258,6 +262,19 @@ report(const struct stream *s)
 		       s->last);
 }
 
+/* As W3C Trace Context writes it: version-trace-span-flags, in small hex digits. */
+static bool
+is_traceparent(const char *text)
+{
+	static const char form[] = "xx-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
+	size_t i = 0;
+
+	while (form[i] && text[i] &&
+	       (form[i] == '-' ? text[i] == '-' : strchr("0123456789abcdef", text[i]) != NULL))
+		i++;
+	return !form[i] && !text[i];
+}
+
 /* What one job may have, and many may not. */
 static int
 read_one(struct stream *s)
@@ -275,7 +292,13 @@ read_one(struct stream *s)
 		return cli_usage(cli, "--delay or --at: only one of them");
 	if (cli_flag(cli, "delay") &&
 	    text_duration(cli_value(cli, "delay"), &delay_ns, &fault) != OK)
-		return cli_fail(&fault);
+		return cli_fail_option("delay", &fault);
+	if (cli_flag(cli, "traceparent") && !is_traceparent(cli_value(cli, "traceparent")))
+		return cli_usage(
+		    cli,
+		    "--traceparent `%s`: it must be 00-TRACE-SPAN-FLAGS, of 32, 16 and "
+		    "2 hex digits",
+		    cli_value(cli, "traceparent"));
 	s->one = (struct queue_enqueue_one){
 		.priority = s->priority,
 		.delay_ms = delay_ns / MSEC,
@@ -300,7 +323,7 @@ read_arguments(struct stream *s)
 		return cli_usage(cli, "one job, --lines or --folder: only one of them");
 	if (cli_flag(cli, "priority") &&
 	    text_int(cli_value(cli, "priority"), INT16_MIN, INT16_MAX, &priority, &fault) != OK)
-		return cli_fail(&fault);
+		return cli_fail_option("priority", &fault);
 	s->pipeline = cli->argv[0];
 	s->priority = (int16_t)priority;
 	return read_one(s);

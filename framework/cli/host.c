@@ -55,7 +55,7 @@ says_ok(const json_t *answer)
 static void
 print_json(const json_t *answer)
 {
-	char *text = json_dumps(answer, JSON_COMPACT);
+	char *text = json_dumps(answer, JSON_COMPACT | JSON_REAL_PRECISION(9));
 
 	puts(text);
 	free(text);
@@ -147,8 +147,22 @@ table_of(const struct cli_column *columns, const json_t *list)
 	return t;
 }
 
+/* A limit that is none, and a name that was not given, are nothing to be shown. */
 static void
-print_status(const struct cli *cli, const json_t *answer)
+leave_out_unset(json_t *answer)
+{
+	static const char *const names[] = { "cpus", "memory_limit" };
+	const char *name = text_of(answer, "name");
+
+	if (name && !name[0])
+		json_object_del(answer, "name");
+	for (size_t i = 0; i < countof(names); i++)
+		if (json_number_value(json_object_get(answer, names[i])) == 0)
+			json_object_del(answer, names[i]);
+}
+
+static void
+print_status(const struct cli *cli, json_t *answer)
 {
 	static const struct cli_column fields[] = { { "name", CLI_TEXT },
 		                                    { "state", CLI_TEXT },
@@ -173,6 +187,7 @@ print_status(const struct cli *cli, const json_t *answer)
 	const json_t *leaving = json_object_get(answer, "leaving");
 	struct cli_table *t = cli_table_new(fields);
 
+	leave_out_unset(answer);
 	add_row(t, fields, answer);
 	cli_table_fields(t);
 	cli_table_free(t);

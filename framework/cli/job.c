@@ -10,11 +10,11 @@
 #include "sql_text.h"
 
 static const struct cli_column job_columns[] = {
-	{ "id", CLI_NUMBER },       { "pipeline", CLI_TEXT },   { "stage", CLI_TEXT },
-	{ "state", CLI_TEXT },      { "attempt", CLI_NUMBER },  { "hop", CLI_NUMBER },
-	{ "since", CLI_TIME },      { "run_at", CLI_TIME },     { "host", CLI_NUMBER },
-	{ "created_at", CLI_TIME }, { "attributes", CLI_JSON }, { "body", CLI_BYTES },
-	{ NULL, CLI_TEXT }
+	{ "id", CLI_NUMBER },       { "pipeline", CLI_TEXT },    { "stage", CLI_TEXT },
+	{ "state", CLI_TEXT },      { "attempt", CLI_NUMBER },   { "hop", CLI_NUMBER },
+	{ "since", CLI_TIME },      { "run_at", CLI_TIME },      { "host", CLI_NUMBER },
+	{ "created_at", CLI_TIME }, { "attributes", CLI_JSON },  { "body", CLI_BYTES },
+	{ "parent", CLI_NUMBER },   { "traceparent", CLI_TEXT }, { NULL, CLI_TEXT }
 };
 static const struct cli_column failure_columns[] = {
 	{ "stage", CLI_TEXT }, { "attempt", CLI_NUMBER }, { "at", CLI_TIME },
@@ -156,17 +156,13 @@ job_cancel_command(struct cli *cli)
 		puts("cancelled");
 	else if (running)
 		puts("running: it was asked to end");
-	if (cancelled || running)
-		return CLI_OK;
-	cli_say(cli, "job %" PRId64 " neither waits nor runs; hint: penstock job show %" PRId64, id,
-	        id);
-	return CLI_FOUND;
+	return cancelled || running ? CLI_OK : cli_not_done(cli, id, "it neither waits nor runs");
 }
 
 int
 job_retry_command(struct cli *cli)
 {
-	return cli_change_one(cli, sql_job_retry, "retried", "neither deferred nor dead");
+	return cli_change_one(cli, sql_job_retry, "retried", "it is neither deferred nor dead");
 }
 
 /* ---- its message ---- */
@@ -201,9 +197,10 @@ job_output_command(struct cli *cli)
 	int64_t id, hop = 0;
 	int end;
 
-	if (text_int(cli->argv[0], 0, INT64_MAX, &id, &fault) != OK ||
-	    (hop_text && text_int(hop_text, 0, INT16_MAX, &hop, &fault) != OK))
+	if (text_int(cli->argv[0], 0, INT64_MAX, &id, &fault) != OK)
 		return cli_fail(&fault);
+	if (hop_text && text_int(hop_text, 0, INT16_MAX, &hop, &fault) != OK)
+		return cli_fail_option("hop", &fault);
 	end = cli_open(cli, &db);
 	if (end != CLI_OK)
 		return end;
@@ -217,14 +214,10 @@ job_output_command(struct cli *cli)
 		db_close(db);
 		return cli_fail(&fault);
 	}
-	if (db_rows(r) > 0) {
-		end = print_message(cli, r);
-	} else {
-		cli_say(cli,
-		        "job %" PRId64 " has no message there; hint: penstock job show %" PRId64,
-		        id, id);
-		end = CLI_FOUND;
-	}
+	end = db_rows(r) > 0
+	          ? print_message(cli, r)
+	          : cli_not_done(cli, id,
+	                         hop_text ? "it has no message of that hop" : "it has no message");
 	db_result_free(r);
 	db_close(db);
 	return end;

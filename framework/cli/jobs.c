@@ -39,7 +39,7 @@ jobs_command(struct cli *cli)
 	if (end != CLI_OK)
 		return end;
 	db_arg_int4(&args, most);
-	end = cli_show(cli, db, sql_jobs, &args, job_columns);
+	end = cli_show_found(cli, db, sql_jobs, &args, job_columns);
 	db_close(db);
 	return end;
 }

@@ -136,7 +136,7 @@ migrate_down_command(struct cli *cli)
 	int end;
 
 	if (to && text_int(to, 0, 9999, &last, &fault) != OK)
-		return cli_fail(&fault);
+		return cli_fail_option("to", &fault);
 	if (!cli_flag(cli, "confirm"))
 		return cli_usage(cli, "this deletes the tables of %s; say --confirm to do it",
 		                 source.component);

@@ -6,7 +6,7 @@
 #include "sql_text.h"
 
 static int
-change(struct cli *cli, const char *sql, const char *changed, const char *unchanged)
+change(struct cli *cli, const char *sql, bool *ret_changed)
 {
 	static const struct cli_column columns[] = { { "lanes", CLI_COUNT }, { NULL, CLI_TEXT } };
 	struct fault fault = { 0 };
@@ -35,19 +35,32 @@ change(struct cli *cli, const char *sql, const char *changed, const char *unchan
 		cli_table_free(t);
 	}
 	db_result_free(r);
-	cli_say(cli, n > 0 ? changed : unchanged);
+	*ret_changed = n > 0;
 	return CLI_OK;
 }
 
 int
 pause_command(struct cli *cli)
 {
-	return change(cli, sql_lane_pause, "paused: what runs is finished; hint: penstock resume",
-	              "it was paused already");
+	const char *stage = cli->argc > 1 ? cli->argv[1] : NULL;
+	bool changed;
+	int end = change(cli, sql_lane_pause, &changed);
+
+	if (end == CLI_OK && changed)
+		cli_say(cli, "paused: what runs is finished; hint: penstock resume %s%s%s",
+		        cli->argv[0], stage ? " " : "", stage ? stage : "");
+	else if (end == CLI_OK)
+		cli_say(cli, "it was paused already");
+	return end;
 }
 
 int
 resume_command(struct cli *cli)
 {
-	return change(cli, sql_lane_resume, "resumed", "it was not paused");
+	bool changed;
+	int end = change(cli, sql_lane_resume, &changed);
+
+	if (end == CLI_OK)
+		cli_say(cli, changed ? "resumed" : "it was not paused");
+	return end;
 }

@@ -479,7 +479,7 @@ profile_command(struct cli *cli)
 	int end;
 
 	if (cli_flag(cli, "for") && text_duration(cli_value(cli, "for"), &for_ns, &fault) != OK)
-		return cli_fail(&fault);
+		return cli_fail_option("for", &fault);
 	if (for_ns < MEASURE_LEAST || for_ns > MEASURE_MOST)
 		return cli_usage(cli, "--for is at least 1s and at most 24h");
 	end = cli_config(cli);

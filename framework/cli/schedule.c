@@ -3,6 +3,8 @@
  * schedule.c - penstock schedule list, put, drop and run: jobs that come by the clock.
  */
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "cli/cli_priv.h"
 #include "sql_text.h"
@@ -72,7 +74,7 @@ schedule_put_command(struct cli *cli)
 	struct db_args args;
 
 	if (priority_text && text_int(priority_text, INT16_MIN, INT16_MAX, &priority, &fault) != OK)
-		return cli_fail(&fault);
+		return cli_fail_option("priority", &fault);
 	db_args_init(&args);
 	db_arg_text(&args, cli->argv[0]);
 	db_arg_text(&args, cli->argv[1]);
@@ -84,21 +86,53 @@ schedule_put_command(struct cli *cli)
 	return tell(cli, sql_schedule_put, &args, columns, NULL);
 }
 
+/* Of a schedule that a configuration has, where; NULL: none. The caller frees. */
+static int
+find_source(struct cli *cli, const char *name, char **ret)
+{
+	char *source = NULL;
+	struct db_result *r;
+	struct db *db;
+	int end = cli_open(cli, &db);
+
+	if (end != CLI_OK)
+		return end;
+	if (db_call(db, sql_schedule_list, NULL, &r, NULL) == OK) {
+		for (int i = 0; i < db_rows(r); i++)
+			if (strcmp(db_text(r, i, 0), name) == 0 && !db_null(r, i, 7))
+				source = mem_dup(db_text(r, i, 7));
+		db_result_free(r);
+	}
+	db_close(db);
+	*ret = source;
+	return CLI_OK;
+}
+
 int
 schedule_drop_command(struct cli *cli)
 {
 	static const struct cli_column columns[] = { { "dropped", CLI_NUMBER },
 		                                     { NULL, CLI_TEXT } };
+	char *source;
+	struct fault fault = { 0 };
 	struct db_args args;
 	int64_t dropped = 0;
-	int end;
+	int end = find_source(cli, cli->argv[0], &source);
 
+	if (end != CLI_OK)
+		return end;
 	db_args_init(&args);
 	db_arg_text(&args, cli->argv[0]);
 	end = tell(cli, sql_schedule_drop, &args, columns, &dropped);
+	if (end == CLI_OK && dropped && source)
+		cli_say(cli, "%s has it: it comes again when a host with that starts or reloads",
+		        source);
+	free(source);
 	if (end != CLI_OK || dropped)
 		return end;
-	cli_say(cli, "there is no schedule '%s'; hint: penstock schedule list", cli->argv[0]);
+	fault_set(&fault, NOT_FOUND, "there is no schedule '%s'", cli->argv[0]);
+	fault_hint(&fault, "penstock schedule list");
+	fault_print(&fault, stderr);
 	return CLI_FOUND;
 }
 

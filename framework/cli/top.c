@@ -39,7 +39,7 @@ top_command(struct cli *cli)
 
 	if (cli_flag(cli, "every") &&
 	    text_duration(cli_value(cli, "every"), &options.every_ns, &fault) != OK)
-		return cli_fail(&fault);
+		return cli_fail_option("every", &fault);
 	if (options.every_ns < EVERY_LEAST || options.every_ns > EVERY_MOST)
 		return cli_usage(cli, "--every is at least 50ms and at most 1h");
 	end = cli_config(cli);

@@ -113,7 +113,7 @@ wait_command(struct cli *cli)
 
 	if (cli_flag(cli, "timeout")) {
 		if (text_duration(cli_value(cli, "timeout"), &timeout, &fault) != OK)
-			return cli_fail(&fault);
+			return cli_fail_option("timeout", &fault);
 		until = clock_mono() + timeout;
 	}
 	end = cli_open(cli, &db);

@@ -40,7 +40,8 @@ row 'an unknown option'                2 "--piepline"                     p lane
 row 'an unknown letter'                2 "-Z"                             p lanes -Z
 row 'an option without its value'      2 'limit'                          p jobs --limit
 row 'a value for an option that has none' 2 'quiet'                       p lanes --quiet=yes
-row 'too few arguments'                2 'enqueue'                        p enqueue
+row 'too few arguments'                2 'PIPELINE is missing'                      p enqueue
+row 'too few behind one that may be left out' 2 'NEW is missing'          p config diff
 row 'too many arguments'               2 'usage'                          p job show 1 2
 row 'no number'                        2 "'x'"                            p job show x
 row 'a number beyond 64 bits'          2 '99999999999999999999'           p job show 99999999999999999999
@@ -48,7 +49,7 @@ row 'a negative number'                2 '-5'                             p job 
 row 'an unknown setting'               2 "did you mean 'workers'?"        p check -s workrs=1
 row 'a setting without a value'        2 'workers'                        p check -s workers
 row 'a setting out of its range'       2 '0 to 1024'                      p check -s workers=9999
-row 'a duration that is none'          2 'soon'                           p wait p --timeout soon
+row 'a duration that is none'          2 "--timeout: 'soon'"                          p wait p --timeout soon
 row 'a configuration that is not there' 2 '/nowhere/penstock.conf'        p check -c /nowhere/penstock.conf
 row 'a word that is not among the few' 2 'ready running'                  p jobs --state finished
 row 'a filter without its value'       2 'NAME=VALUE'                     p jobs --attribute name
@@ -61,12 +62,17 @@ row 'invalid UTF-8 in the name of a pipeline' 2 ''                        p enqu
 # ---- what is not there
 
 row 'a job to show'                    1 'there is no job 424242'         p job show 424242
-row 'a job to cancel'                  1 'neither waits nor runs'         p job cancel 424242
-row 'a job to retry'                   1 'neither deferred nor dead'      p job retry 424242
-row 'a job with an output'             1 'no message there'               p job output 424242
+row 'a job to cancel'                  1 'there is no job 424242'         p job cancel 424242
+row 'a job to retry'                   1 'there is no job 424242'         p job retry 424242
+row 'a job with an output'             1 'there is no job 424242'         p job output 424242
 row 'a dead letter to show'            1 '424242'                         p dead show 424242
-row 'a dead letter to replay'          1 '424242'                         p dead replay 424242
+row 'a dead letter to replay'          1 'there is no job 424242'         p dead replay 424242
 row 'a schedule'                       2 "there is no schedule 'nothing'"                        p schedule run nothing
+row 'a schedule to drop'               1 "there is no schedule 'nothing'" p schedule drop nothing
+row 'a pipeline of jobs'               2 "there is no pipeline 'pp'"      p jobs --pipeline pp
+row 'a stage of jobs'                  2 "there is no stage 'zzz' in pipeline 'p'" p jobs --pipeline p --stage zzz
+row 'a pipeline of dead letters'       2 "there is no pipeline 'pp'"      p dead list -p pp
+row 'a pipeline of jobs to cancel'     2 "there is no pipeline 'pp'"      p jobs cancel -p pp --confirm
 row 'a pipeline to pause'              2 "there is no pipeline 'pp'"      p pause pp
 row 'a stage to pause'                 2 "'zzz'"                          p pause p zzz
 row 'a pipeline to wait for'           2 "'pp'"                           p wait pp
@@ -98,8 +104,9 @@ row 'invalid UTF-8 in a line'          2 'stdin:2: invalid UTF-8'         lines 
 row 'a line that is too long'          2 'stdin:1'                        bash -c "(printf '{\"a\": \"'; head -c 1100000 /dev/zero | tr '\\0' x; printf '\"}\n') | '$penstock' enqueue p --lines -"
 row 'a body that is too large'         2 '64'                             bash -c "truncate -s 67108865 '$work/large'; '$penstock' enqueue p --body '$work/large'"
 row 'a body that is not there'         3 '/nowhere: No such file'                        p enqueue p --body /nowhere
-row 'a priority beyond 16 bits'        2 '-32768'                         p enqueue p --priority 40000
-row 'a time that is none'              2 'tomorrowish'                    p enqueue p --at tomorrowish
+row 'a priority beyond 16 bits'        2 '--priority: 40000 is out of range: -32768'                        p enqueue p --priority 40000
+row 'a time that is none'              2 'a time is written as'           p enqueue p --at tomorrowish
+row 'a trace context that is none'     2 'of 32, 16 and 2 hex digits'     p enqueue p --traceparent 00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
 row 'an infinite time'                 2 'finite'                         p enqueue p --at infinity
 row 'a key that is too long'           2 '1 to 255 characters, not 256'   p enqueue p --key "$(printf 'k%.0s' {1..256})"
 row 'an empty key'                     2 '1 to 255 characters, not 0'     p enqueue p --key ''

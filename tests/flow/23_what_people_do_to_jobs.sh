@@ -92,6 +92,7 @@ before=$(sql "select count(*) from penstock.failure where job = $bad")
 ok 'it is replayed' "$penstock" dead replay "$bad"
 ok 'at the stage where it failed, and fails again' wait_for 90 sql_is "select count(*) from penstock.failure f join penstock.lane l on l.id = f.lane where job = $bad and stage = 'second'" $((before + 1))
 ok 'only dead ones' exits 1 "$penstock" dead replay "$id"
+ok 'and says what it is' says "job $id is completed: it is no dead letter" "$penstock" dead replay "$id"
 ok 'without a word nothing is done' exits 2 "$penstock" dead purge --code OTHER
 is 'given up' 2 "$("$penstock" dead purge --code OTHER --confirm --json | grep -o '"purged": [0-9]*' | grep -o '[0-9]*')"
 ok 'one stays' wait_for 90 sql_is "select sum(dead) from penstock.lanes where pipeline = 'steps'" 1
@@ -109,6 +110,12 @@ is 'or none' '' "$(hops none)"
 ok 'job output has the last' says '"saw_half"' "$penstock" job output "$(cat "$work/all.id")"
 ok 'and each before' says '"saw_half"' "$penstock" job output "$(cat "$work/all.id")" --hop 1
 ok 'as it was enqueued where none is kept' says '{"number": 8}' "$penstock" job output "$(cat "$work/none.id")"
+
+# ---- where a job comes from
+
+id=$("$penstock" enqueue last --traceparent 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01)
+ok 'its trace context is shown' says '0af7651916cd43dd8448eb211c80319c' "$penstock" job show "$id"
+is 'also to programs' 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 "$("$penstock" job show "$id" --json | jq -r '.job[0].traceparent')"
 
 ok 'the queue is in order' "$penstock" verify -q
 ok 'the host drains' stop_host "$host"

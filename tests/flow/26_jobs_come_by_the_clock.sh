@@ -60,6 +60,7 @@ ok 'the host drains' stop_host "$host"
 sed -i '/"evening"/d; s/};  *},$/}; }/; s/; },$/; }/' "$work/pipelines.d/clock.conf"
 start_host five
 is 'one that is gone from the configuration goes' 'morning nightly' "$(sql "select string_agg(name, ' ' order by name) from penstock.schedules")"
+ok 'one that is dropped by hand comes again, and says where it stands' says "clock.conf:3 has it: it comes again" "$penstock" schedule drop morning
 ok 'the host drains' stop_host "$host"
 sed -i 's/Tokyo/Atlantis/' "$work/pipelines.d/clock.conf"
 ok 'what only the database knows is told with its place' says "clock.conf:3: schedule 'morning': there is no time zone 'Asia/Atlantis'" "$penstock" run

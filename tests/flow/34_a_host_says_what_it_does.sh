@@ -34,7 +34,8 @@ is 'the host says who it is' "one $host working" "$(of_one host status --json | 
 processes() { [ "$(of_one host status --json | jq -r '.processes[] | "\(.pid) \(.phase) \(.workers) \(.connections)"')" = "$1" ]; }
 ok 'its processes' wait_for 90 processes "$(child_of one) ready 2 3"
 ok 'its memory' test "$(of_one host status --json | jq '.processes[0].memory')" -gt 1000000
-ok 'for people' says 'generation   1' of_one host status
+ok 'for people' says 'generation    1' of_one host status
+is 'each value in the same column' 1 "$(of_one host status | sed '/^$/,$d' | awk '{ print length($1) + match(substr($0, length($1) + 1), /[^ ]/) }' | sort -u | wc -l)"
 busy() { of_one host workers --json | jq -e --arg job "$1" '.[] | select(.state == "in stage" and (.job | tostring) == $job and .stage == "a" and .pipeline == "docs" and .leased == 1)'; }
 job=$("$penstock" enqueue docs '{"until_cancelled": true}' --json | grep -o '[0-9]*' | head -n 1)
 ok 'a worker says in which stage it is, with which job' wait_for 90 busy "$job"
