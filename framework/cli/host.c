@@ -200,7 +200,7 @@ print_status(const struct cli *cli, json_t *answer)
 }
 
 static void
-print_workers(struct cli *cli, const json_t *answer)
+print_workers(const struct cli *cli, json_t *answer)
 {
 	static const struct cli_column columns[] = {
 		{ "worker", CLI_NUMBER },      { "pid", CLI_NUMBER },
@@ -217,40 +217,36 @@ print_workers(struct cli *cli, const json_t *answer)
 	cli_table_free(t);
 }
 
-int
-host_status_command(struct cli *cli)
+/* Asks, and prints the answer: for programs a member of it, or all with NULL. */
+static int
+show(struct cli *cli, const char *request, const char *member,
+     void (*print)(const struct cli *cli, json_t *answer))
 {
 	json_t *answer;
-	int end = ask(cli, "status", true, PATIENCE, &answer);
+	int end = ask(cli, request, true, PATIENCE, &answer);
 
 	if (end != CLI_OK)
 		return end;
 	if (!says_ok(answer))
 		end = refused(cli, answer, "the host does not tell");
 	else if (cli->json)
-		print_json(answer);
+		print_json(member ? json_object_get(answer, member) : answer);
 	else
-		print_status(cli, answer);
+		print(cli, answer);
 	json_decref(answer);
 	return end;
 }
 
 int
+host_status_command(struct cli *cli)
+{
+	return show(cli, "status", NULL, print_status);
+}
+
+int
 host_workers_command(struct cli *cli)
 {
-	json_t *answer;
-	int end = ask(cli, "workers", true, PATIENCE, &answer);
-
-	if (end != CLI_OK)
-		return end;
-	if (!says_ok(answer))
-		end = refused(cli, answer, "the host does not tell");
-	else if (cli->json)
-		print_json(json_object_get(answer, "workers"));
-	else
-		print_workers(cli, answer);
-	json_decref(answer);
-	return end;
+	return show(cli, "workers", "workers", print_workers);
 }
 
 /* ---- commands that change it ---- */

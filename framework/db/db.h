@@ -122,6 +122,10 @@ enum status db_call(struct db *db, const char *sql, const struct db_args *args,
  * *ret is set on OK only. */
 enum status db_call_int(struct db *db, const char *sql, const struct db_args *args, int64_t *ret,
                         struct fault *fault);
+/* The first n columns of its first row, which are numbers: one that is null, or not there, leaves
+ * what stands in ret. */
+enum status db_call_ints(struct db *db, const char *sql, const struct db_args *args, int64_t *ret,
+                         int n, struct fault *fault);
 /* Text that is not prepared and may hold several statements (migrations, BEGIN, COMMIT). */
 enum status db_exec(struct db *db, const char *sql, struct fault *fault);
 

@@ -152,12 +152,26 @@ enum status
 db_call_int(struct db *db, const char *sql, const struct db_args *args, int64_t *ret,
             struct fault *fault)
 {
+	int64_t one = 0;
+	enum status st = db_call_ints(db, sql, args, &one, 1, fault);
+
+	if (st == OK)
+		*ret = one;
+	return st;
+}
+
+enum status
+db_call_ints(struct db *db, const char *sql, const struct db_args *args, int64_t *ret, int n,
+             struct fault *fault)
+{
 	struct db_result *r;
 	enum status st = db_call(db, sql, args, &r, fault);
 
 	if (st != OK)
 		return st;
-	*ret = db_rows(r) > 0 && !db_null(r, 0, 0) ? db_int(r, 0, 0) : 0;
+	for (int i = 0; i < n && db_rows(r) > 0; i++)
+		if (!db_null(r, 0, i))
+			ret[i] = db_int(r, 0, i);
 	db_result_free(r);
 	return OK;
 }

@@ -117,14 +117,13 @@ static enum status
 call_timed(struct db *db, const char *sql, const struct db_args *args, int64_t *ret_jobs,
            int64_t *ret_next_ms, struct fault *fault)
 {
-	struct db_result *r;
-	enum status st = db_call(db, sql, args, &r, fault);
+	int64_t told[] = { 0, -1 };
+	enum status st = db_call_ints(db, sql, args, told, countof(told), fault);
 
 	if (st != OK)
 		return st;
-	*ret_jobs = db_int(r, 0, 0);
-	*ret_next_ms = db_null(r, 0, 1) ? -1 : db_int(r, 0, 1);
-	db_result_free(r);
+	*ret_jobs = told[0];
+	*ret_next_ms = told[1];
 	return OK;
 }
 
