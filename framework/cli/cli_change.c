@@ -101,9 +101,8 @@ has_lane(const struct db_result *r, const char *pipeline, const char *stage)
 }
 
 int
-cli_check_filter(struct cli *cli)
+cli_check_names(struct cli *cli, const char *pipeline, const char *stage)
 {
-	const char *pipeline = cli_value(cli, "pipeline"), *stage = cli_value(cli, "stage");
 	struct fault fault = { 0 };
 	struct db_args args;
 	struct db_result *r;
@@ -149,7 +148,8 @@ cli_change(struct cli *cli, const char *sql, const struct db_args *filter,
 	print(cli, confirmed ? columns : jobs_only, r);
 	none = db_int(r, 0, 0) == 0;
 	db_result_free(r);
-	if (none && (end = cli_check_filter(cli)) != CLI_OK)
+	if (none && (end = cli_check_names(cli, cli_value(cli, "pipeline"),
+	                                   cli_value(cli, "stage"))) != CLI_OK)
 		return end;
 	if (confirmed || dry)
 		return CLI_OK;

@@ -345,6 +345,38 @@ take_global(struct parser *p, const char *name, char *value)
 	return CLI_OK;
 }
 
+static size_t
+add_names(const char **names, size_t n, const struct cli_option *options)
+{
+	for (; options && options->name; options++)
+		names[n++] = options->name;
+	return n;
+}
+
+/* An option that there is not, with the nearest; or one whose value is missing, or too much. */
+static int
+wrong_option(const struct parser *p, const char *word)
+{
+	const char *names[2 * CLI_OPTIONS_MAX], *nearest = NULL;
+	bool is_long = word[0] == '-' && word[1] == '-' && word[2];
+	char *name = mem_dupn(word + 2 * is_long, strcspn(word + 2 * is_long, "="));
+	size_t n = add_names(names, 0, p->cli->command ? p->cli->command->options : NULL);
+	int end;
+
+	n = add_names(names, n, cli_global_options);
+	if (is_long)
+		nearest = text_nearest(name, names, n);
+	if (nearest && strcmp(nearest, name) == 0)
+		end = cli_usage(
+		    p->cli, strchr(word, '=') ? "--%s takes no value" : "--%s wants a value", name);
+	else if (nearest)
+		end = cli_usage(p->cli, "what is `%s`? did you mean `--%s`?", word, nearest);
+	else
+		end = cli_usage(p->cli, "what is `%s`?", word);
+	free(name);
+	return end;
+}
+
 static int
 take_options(struct parser *p, int argc, char **argv)
 {
@@ -358,7 +390,7 @@ take_options(struct parser *p, int argc, char **argv)
 	optind = 0;
 	while (end == CLI_OK && (c = getopt_long(argc, argv, p->shorts, p->longs, NULL)) != -1) {
 		if (c == '?' || c == ':')
-			return cli_usage(p->cli, "what is `%s`?", argv[optind - 1]);
+			return wrong_option(p, argv[optind - 1]);
 		if (own && (i = option_index(own, OWN_BASE, c)) >= 0) {
 			p->cli->values[i] = own[i].value ? optarg : own[i].name;
 			if (own[i].value)

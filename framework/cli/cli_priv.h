@@ -173,9 +173,8 @@ int cli_not_done(struct cli *cli, int64_t job, const char *what_not);
 /* Changes the job that the first argument names; the statement answers 1, or 0 when the job is not
  * of the kind: see cli_not_done(). */
 int cli_change_one(struct cli *cli, const char *sql, const char *done, const char *what_not);
-/* Nothing was found: are the pipeline and the stage of the filter known at all? CLI_OK: they are,
- * or none is named. */
-int cli_check_filter(struct cli *cli);
+/* Nothing was found: are the pipeline and the stage known at all? CLI_OK: they are, or NULL. */
+int cli_check_names(struct cli *cli, const char *pipeline, const char *stage);
 
 /* ---- progress ---- */
 

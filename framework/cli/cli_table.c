@@ -287,7 +287,9 @@ show(struct cli *cli, struct db *db, const char *sql, const struct db_args *args
 
 	if (db_call(db, sql, args, &r, &fault) != OK)
 		return cli_fail(&fault);
-	if (filtered && db_rows(r) == 0 && (end = cli_check_filter(cli)) != CLI_OK) {
+	if (filtered && db_rows(r) == 0 &&
+	    (end = cli_check_names(cli, cli_value(cli, "pipeline"), cli_value(cli, "stage"))) !=
+	        CLI_OK) {
 		db_result_free(r);
 		return end;
 	}

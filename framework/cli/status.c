@@ -52,7 +52,9 @@ lanes_command(struct cli *cli)
 		return end;
 	db_args_init(&args);
 	db_arg_text(&args, cli_value(cli, "pipeline"));
-	end = cli_show(cli, db, sql_lanes, &args, lane_columns);
+	end = cli_check_names(cli, cli_value(cli, "pipeline"), NULL);
+	if (end == CLI_OK)
+		end = cli_show(cli, db, sql_lanes, &args, lane_columns);
 	db_close(db);
 	return end;
 }
@@ -190,8 +192,10 @@ status_command(struct cli *cli)
 	struct db_args one, reasons;
 	struct db *db;
 	enum status st;
-	int end = cli_open(cli, &db);
+	int end = cli_check_names(cli, pipeline, NULL);
 
+	if (end == CLI_OK)
+		end = cli_open(cli, &db);
 	if (end != CLI_OK)
 		return end;
 	db_args_init(&one);

@@ -36,10 +36,10 @@ lines() { printf "$1" | p enqueue p --lines -; }
 row 'an unknown command'               2 "did you mean \`lanes\`?"          p lans
 row 'an unknown command of two words'  2 "did you mean"                   p job shwo 1
 row 'half a command'                   2 'there is `job show`, `job cancel`' p job
-row 'an unknown option'                2 "--piepline"                     p lanes --piepline p
+row 'an unknown option'                2 "did you mean \`--pipeline\`?"     p lanes --piepline p
 row 'an unknown letter'                2 "-Z"                             p lanes -Z
-row 'an option without its value'      2 'limit'                          p jobs --limit
-row 'a value for an option that has none' 2 'quiet'                       p lanes --quiet=yes
+row 'an option without its value'      2 '--limit wants a value'                         p jobs --limit
+row 'a value for an option that has none' 2 '--quiet takes no value'                      p lanes --quiet=yes
 row 'too few arguments'                2 'PIPELINE is missing'                      p enqueue
 row 'too few behind one that may be left out' 2 'NEW is missing'          p config diff
 row 'too many arguments'               2 'usage'                          p job show 1 2
@@ -73,6 +73,8 @@ row 'a pipeline of jobs'               2 "there is no pipeline 'pp'"      p jobs
 row 'a stage of jobs'                  2 "there is no stage 'zzz' in pipeline 'p'" p jobs --pipeline p --stage zzz
 row 'a pipeline of dead letters'       2 "there is no pipeline 'pp'"      p dead list -p pp
 row 'a pipeline of jobs to cancel'     2 "there is no pipeline 'pp'"      p jobs cancel -p pp --confirm
+row 'a pipeline of lanes'              2 "there is no pipeline 'pp'"      p lanes --pipeline pp
+row 'a pipeline of the status'         2 "there is no pipeline 'pp'"      p status pp
 row 'a pipeline to pause'              2 "there is no pipeline 'pp'"      p pause pp
 row 'a stage to pause'                 2 "'zzz'"                          p pause p zzz
 row 'a pipeline to wait for'           2 "'pp'"                           p wait pp
