@@ -76,6 +76,7 @@ if [ "${OLD_PENSTOCK:-}" ]; then
 		old=$!
 		hosts+=("$old")
 	}
+	keyed_n() { sql "select count(penstock.enqueue('ledger', ordering_key => 'k' || i % 10)) from generate_series(1, $1) i" > /dev/null; }
 	sql 'create database upgrade'
 	admin=${admin/dbname=postgres/dbname=upgrade}
 	"$OLD_PENSTOCK" migrate up -q -c "$work/old.conf" -d "$admin"
@@ -84,7 +85,8 @@ if [ "${OLD_PENSTOCK:-}" ]; then
 	sql 'create table effect (job bigint); grant insert on effect to penstock_host'
 	start_old old
 	ok "an older program, of the migration $newest, works on its schema" wait_for 90 listed old
-	enqueue_n ledger 500
+	enqueue_n ledger 400
+	keyed_n 100
 	ok 'the schema becomes new under its hands' "$penstock" migrate up -q -d "$admin"
 	start_host new
 	for _ in 1 2 3 4 5 6 7 8 9 10; do enqueue_n ledger 200; done
@@ -109,10 +111,14 @@ if [ "${OLD_PENSTOCK:-}" ]; then
 	start_old again
 	if [ "$served" = t ]; then
 		ok 'it is served by the migrations behind its own: it starts on the new schema' wait_for 90 listed again
-		enqueue_n ledger 300
+		enqueue_n ledger 200
+		keyed_n 100
 		ok 'alone it ends all jobs' wait_for 90 all_done 2800
 		start_host both
-		for _ in 1 2 3 4 5; do enqueue_n ledger 200; done
+		for _ in 1 2 3 4 5; do
+			enqueue_n ledger 150
+			keyed_n 50
+		done
 		ok 'and beside a new one' wait_for 90 all_done 3800
 		is 'each once' '3800 3800' "$(once)"
 		is 'none is charged' 0 "$(sql 'select count(*) from penstock.failure')"
