@@ -274,7 +274,9 @@ const struct cli_command cli_commands[] = {
 	  enqueue_options, 1, 2, enqueue_command },
 	{ "status", "[PIPELINE]", "where jobs are, hosts, stages, and why jobs ended without success", "",
 	  none, 0, 1, status_command },
-	{ "lanes", "", "the queue in front of each stage", "",
+	{ "lanes", "", "the queue in front of each stage",
+	  "Of a lane with very many parcels that no host packed yet, ready and parcels are estimated,\n"
+	  "and it says so.",
 	  lanes_options, 0, 0, lanes_command },
 	{ "hosts", "", "living hosts", "", none, 0, 0, hosts_command },
 	{ "jobs", "", "list jobs, newest first", "", jobs_options, 0, 0, jobs_command },

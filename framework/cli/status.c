@@ -14,7 +14,8 @@ static const struct cli_column lane_columns[] = {
 	{ "pipeline", CLI_TEXT }, { "stage", CLI_TEXT },     { "ready", CLI_COUNT },
 	{ "running", CLI_COUNT }, { "deferred", CLI_COUNT }, { "waiting", CLI_COUNT },
 	{ "dead", CLI_COUNT },    { "parcels", CLI_COUNT },  { "oldest", CLI_SECONDS },
-	{ "paused", CLI_YES },    { "removed", CLI_YES },    { NULL, CLI_TEXT }
+	{ "paused", CLI_YES },    { "removed", CLI_YES },    { "estimated", CLI_YES },
+	{ NULL, CLI_TEXT }
 };
 static const struct cli_column host_columns[] = {
 	{ "id", CLI_NUMBER },     { "name", CLI_TEXT },    { "machine", CLI_TEXT },

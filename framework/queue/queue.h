@@ -196,7 +196,7 @@ enum status queue_free_keys(struct db *db, int32_t limit, int64_t *ret_jobs, str
 /* Fires the schedules that are due. *ret_next_ms: as for queue_wake(). */
 enum status queue_fire(struct db *db, int64_t *ret_jobs, int64_t *ret_next_ms, struct fault *fault);
 /* Merges small parcels of the lane; *ret_parcels: how many fewer there are. *at: where the last
- * call ended, and then this one; from 0: behind the head, and when all was seen. */
+ * call began, and then this one; from 0: behind the head, and when all was seen. */
 enum status queue_pack(struct db *db, int32_t lane, int32_t limit, struct queue_head *at,
                        int64_t *ret_parcels, struct fault *fault);
 enum status queue_make_blocks(struct db *db, struct fault *fault);

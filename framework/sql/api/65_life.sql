@@ -117,7 +117,8 @@ begin
 end $$;
 
 -- Back-pressure: a lane with a limit is full at max_ready ready jobs, and no longer at four fifths of them; all lanes before a full one
--- are held. One host looks at a time, once a second: what is enqueued or settled in between goes beyond the limit.
+-- are held. One host looks at a time, once a second: what is enqueued or settled in between goes beyond the limit. Of a very deep lane it
+-- sees an estimate (ready_about).
 create or replace function penstock.mark_full() returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
@@ -126,7 +127,7 @@ begin
 		return;
 	end if;
 	update penstock.lane l set full_since = case when d.n >= l.max_ready then clock_timestamp() end
-	from (select x.id, (penstock.ready_in(x.id)).jobs + coalesce((select sum(p.n) from penstock.parked p where p.lane = x.id), 0) as n
+	from (select x.id, (penstock.ready_about(x.id)).jobs + coalesce((select sum(p.n) from penstock.parked p where p.lane = x.id), 0) as n
 	      from penstock.lane x where x.max_ready is not null) d
 	where d.id = l.id and (case when l.full_since is null then d.n >= l.max_ready else d.n < 0.8 * l.max_ready end);
 	update penstock.lane l set held_since = case when l.held_since is null then clock_timestamp() end

@@ -24,7 +24,7 @@ grant execute on function penstock.has_attribute(bigint, text, text), penstock.f
 	penstock.find_dead(text, text, text, timestamptz, timestamptz, text, text) to penstock_read, penstock_read_payload;
 grant execute on function penstock.body_of(bigint, smallint) to penstock_read_payload;
 -- for the views
-grant execute on function penstock.ready_in(int) to penstock_read, penstock_read_payload;
+grant execute on function penstock.ready_about(int, int, int) to penstock_read, penstock_read_payload;
 grant execute on function penstock.verify(), penstock.ended_since(bigint), penstock.at_rest() to penstock_read, penstock_read_payload;
 
 alter view penstock.lanes owner to penstock_owner;
