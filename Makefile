@@ -167,7 +167,7 @@ bench: ## measure beside the reference queue and print the figures
 
 .PHONY: bench-latency bench-depth bench-limits
 bench-latency: ## from enqueue to start beside graphile-worker (RATE, SECONDS_EACH, ROUNDS)
-bench-depth: ## claims and `lanes` with ten million ready single jobs (FEW, MANY)
+bench-depth: ## claims and `lanes` with ten million ready single jobs (FEW, MANY, ROUNDS)
 bench-limits: ## what limits cost that are not reached (JOBS, ROUNDS)
 bench-latency bench-depth bench-limits:
 	@scripts/deps build bench
