@@ -253,7 +253,7 @@ prove-%: all tests-build ## every test of one stem: make prove-queue_claim
 help: ## this list
 	@awk 'match($$0, /^[a-z%-]+:[^=].*## /) { \
 		t = $$0; sub(/:.*/, "", t); h = $$0; sub(/.*## /, "", h); \
-		printf "  %-14s %s\n", t, h }' $(firstword $(MAKEFILE_LIST))
+		printf "  %-18s %s\n", t, h }' $(firstword $(MAKEFILE_LIST))
 
 # ---- parts of the build, each by its name -----------------------------------------------------
 
