@@ -98,16 +98,10 @@ baseline_list_command(struct cli *cli)
 		{ NULL, CLI_TEXT }
 	};
 	struct db_args args;
-	struct db *db;
-	int end = cli_open(cli, &db);
 
-	if (end != CLI_OK)
-		return end;
 	db_args_init(&args);
 	db_arg_text(&args, NULL);
-	end = cli_show(cli, db, sql_baseline_list, &args, columns);
-	db_close(db);
-	return end;
+	return cli_show(cli, sql_baseline_list, &args, columns);
 }
 
 int
@@ -132,24 +126,18 @@ baseline_show_command(struct cli *cli)
 int
 baseline_delete_command(struct cli *cli)
 {
-	struct fault fault = { 0 };
 	struct db_args args;
 	struct db_result *r;
-	struct db *db;
 	int64_t dropped;
-	int end = cli_open(cli, &db);
+	int end;
 
-	if (end != CLI_OK)
-		return end;
 	db_args_init(&args);
 	db_arg_text(&args, cli->argv[0]);
-	if (db_call(db, sql_baseline_drop, &args, &r, &fault) != OK) {
-		db_close(db);
-		return cli_fail(&fault);
-	}
+	end = cli_call(cli, sql_baseline_drop, &args, &r);
+	if (end != CLI_OK)
+		return end;
 	dropped = db_int(r, 0, 0);
 	db_result_free(r);
-	db_close(db);
 	if (cli->json)
 		printf("{\"deleted\": %d}\n", (int)dropped);
 	if (dropped)

@@ -36,34 +36,6 @@ cli_arg_pair(struct cli *cli, const char *option, struct db_args *args)
 	return CLI_OK;
 }
 
-static int
-call(struct cli *cli, const char *sql, const struct db_args *args, struct db_result **ret)
-{
-	struct fault fault = { 0 };
-	struct db *db;
-	int end = cli_open(cli, &db);
-
-	if (end != CLI_OK)
-		return end;
-	if (db_call(db, sql, args, ret, &fault) != OK)
-		end = cli_fail(&fault);
-	db_close(db);
-	return end;
-}
-
-static void
-print(const struct cli *cli, const struct cli_column *columns, const struct db_result *r)
-{
-	struct cli_table *t = cli_table_new(columns);
-
-	cli_table_result(t, r);
-	if (cli->json)
-		cli_table_print(t, cli);
-	else
-		cli_table_fields(t);
-	cli_table_free(t);
-}
-
 int
 cli_not_done(struct cli *cli, int64_t job, const char *what_not)
 {
@@ -74,7 +46,7 @@ cli_not_done(struct cli *cli, int64_t job, const char *what_not)
 
 	db_args_init(&args);
 	db_arg_int8(&args, job);
-	end = call(cli, sql_job_show, &args, &r);
+	end = cli_call(cli, sql_job_show, &args, &r);
 	if (end != CLI_OK)
 		return end;
 	if (db_rows(r) == 0) {
@@ -112,7 +84,7 @@ cli_check_names(struct cli *cli, const char *pipeline, const char *stage)
 		return CLI_OK;
 	db_args_init(&args);
 	db_arg_null(&args);
-	end = call(cli, sql_lanes, &args, &r);
+	end = cli_call(cli, sql_lanes, &args, &r);
 	if (end != CLI_OK)
 		return end;
 	if (pipeline && !has_lane(r, pipeline, NULL))
@@ -142,10 +114,10 @@ cli_change(struct cli *cli, const char *sql, const struct db_args *filter,
 	if (confirmed && dry)
 		return cli_usage(cli, "--confirm or --dry-run: only one of them");
 	db_arg_bool(&args, !confirmed);
-	end = call(cli, sql, &args, &r);
+	end = cli_call(cli, sql, &args, &r);
 	if (end != CLI_OK)
 		return end;
-	print(cli, confirmed ? columns : jobs_only, r);
+	cli_show_fields(cli, r, confirmed ? columns : jobs_only);
 	none = db_int(r, 0, 0) == 0;
 	db_result_free(r);
 	if (none && (end = cli_check_names(cli, cli_value(cli, "pipeline"),
@@ -171,12 +143,12 @@ cli_change_one(struct cli *cli, const char *sql, const char *done, const char *w
 		return cli_fail(&fault);
 	db_args_init(&args);
 	db_arg_int8(&args, id);
-	end = call(cli, sql, &args, &r);
+	end = cli_call(cli, sql, &args, &r);
 	if (end != CLI_OK)
 		return end;
 	n = db_int(r, 0, 0);
 	if (cli->json)
-		print(cli, columns, r);
+		cli_show_fields(cli, r, columns);
 	else if (n > 0)
 		puts(done);
 	db_result_free(r);

@@ -147,14 +147,19 @@ void cli_table_json(struct cli_table *t, struct buf *out);
 void cli_table_free(struct cli_table *t);
 size_t cli_table_rows(const struct cli_table *t);
 
-/* Calls the statement and prints its rows; the way of most read commands. */
-int cli_show(struct cli *cli, struct db *db, const char *sql, const struct db_args *args,
+/* Connects, calls the one statement and leaves. CLI_OK, and the caller frees *ret; else the fault
+ * was told, and the exit code comes back. NULL args: none. */
+int cli_call(struct cli *cli, const char *sql, const struct db_args *args, struct db_result **ret);
+/* The same, and prints its rows as a table; the way of most read commands. */
+int cli_show(struct cli *cli, const char *sql, const struct db_args *args,
              const struct cli_column *columns);
-
 /* The same for rows that --pipeline and --stage choose: none because of a name that is not there is
  * an error. */
-int cli_show_found(struct cli *cli, struct db *db, const char *sql, const struct db_args *args,
+int cli_show_found(struct cli *cli, const char *sql, const struct db_args *args,
                    const struct cli_column *columns);
+/* Prints a result of one row as lines, or with --json as an array of one object. */
+void cli_show_fields(const struct cli *cli, const struct db_result *r,
+                     const struct cli_column *columns);
 
 /* ---- commands that change jobs (cli_change.c) ---- */
 

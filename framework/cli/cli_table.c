@@ -276,17 +276,31 @@ cli_table_fields(const struct cli_table *t)
 	}
 }
 
-static int
-show(struct cli *cli, struct db *db, const char *sql, const struct db_args *args,
-     const struct cli_column *columns, bool filtered)
+int
+cli_call(struct cli *cli, const char *sql, const struct db_args *args, struct db_result **ret)
 {
 	struct fault fault = { 0 };
+	struct db *db;
+	int end = cli_open(cli, &db);
+
+	if (end != CLI_OK)
+		return end;
+	if (db_call(db, sql, args, ret, &fault) != OK)
+		end = cli_fail(&fault);
+	db_close(db);
+	return end;
+}
+
+static int
+show(struct cli *cli, const char *sql, const struct db_args *args, const struct cli_column *columns,
+     bool filtered)
+{
 	struct cli_table *t;
 	struct db_result *r;
-	int end;
+	int end = cli_call(cli, sql, args, &r);
 
-	if (db_call(db, sql, args, &r, &fault) != OK)
-		return cli_fail(&fault);
+	if (end != CLI_OK)
+		return end;
 	if (filtered && db_rows(r) == 0 &&
 	    (end = cli_check_names(cli, cli_value(cli, "pipeline"), cli_value(cli, "stage"))) !=
 	        CLI_OK) {
@@ -302,15 +316,28 @@ show(struct cli *cli, struct db *db, const char *sql, const struct db_args *args
 }
 
 int
-cli_show(struct cli *cli, struct db *db, const char *sql, const struct db_args *args,
+cli_show(struct cli *cli, const char *sql, const struct db_args *args,
          const struct cli_column *columns)
 {
-	return show(cli, db, sql, args, columns, false);
+	return show(cli, sql, args, columns, false);
 }
 
 int
-cli_show_found(struct cli *cli, struct db *db, const char *sql, const struct db_args *args,
+cli_show_found(struct cli *cli, const char *sql, const struct db_args *args,
                const struct cli_column *columns)
 {
-	return show(cli, db, sql, args, columns, true);
+	return show(cli, sql, args, columns, true);
+}
+
+void
+cli_show_fields(const struct cli *cli, const struct db_result *r, const struct cli_column *columns)
+{
+	struct cli_table *t = cli_table_new(columns);
+
+	cli_table_result(t, r);
+	if (cli->json)
+		cli_table_print(t, cli);
+	else
+		cli_table_fields(t);
+	cli_table_free(t);
 }

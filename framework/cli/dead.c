@@ -31,19 +31,14 @@ dead_list_command(struct cli *cli)
 	};
 	struct db_args args;
 	int32_t most;
-	struct db *db;
 	int end = filter_args(cli, &args);
 
 	if (end == CLI_OK)
 		end = cli_limit(cli, &most);
-	if (end == CLI_OK)
-		end = cli_open(cli, &db);
 	if (end != CLI_OK)
 		return end;
 	db_arg_int4(&args, most);
-	end = cli_show_found(cli, db, sql_dead_list, &args, columns);
-	db_close(db);
-	return end;
+	return cli_show_found(cli, sql_dead_list, &args, columns);
 }
 
 static bool

@@ -128,27 +128,19 @@ job_cancel_command(struct cli *cli)
 	struct fault fault = { 0 };
 	struct db_args args;
 	struct db_result *r;
-	struct db *db;
-	int64_t id, cancelled = 0, running = 0;
+	int64_t id, cancelled, running;
 	int end;
-	enum status st;
 
 	if (text_int(cli->argv[0], 0, INT64_MAX, &id, &fault) != OK)
 		return cli_fail(&fault);
-	end = cli_open(cli, &db);
-	if (end != CLI_OK)
-		return end;
 	db_args_init(&args);
 	db_arg_int8(&args, id);
-	st = db_call(db, sql_job_cancel, &args, &r, &fault);
-	if (st == OK) {
-		cancelled = db_int(r, 0, 0);
-		running = db_int(r, 0, 1);
-		db_result_free(r);
-	}
-	db_close(db);
-	if (st != OK)
-		return cli_fail(&fault);
+	end = cli_call(cli, sql_job_cancel, &args, &r);
+	if (end != CLI_OK)
+		return end;
+	cancelled = db_int(r, 0, 0);
+	running = db_int(r, 0, 1);
+	db_result_free(r);
 	if (cli->json)
 		printf("{\"cancelled\": %" PRId64 ", \"running\": %" PRId64 "}\n", cancelled,
 		       running);
@@ -193,7 +185,6 @@ job_output_command(struct cli *cli)
 	struct fault fault = { 0 };
 	struct db_args args;
 	struct db_result *r;
-	struct db *db;
 	int64_t id, hop = 0;
 	int end;
 
@@ -201,24 +192,19 @@ job_output_command(struct cli *cli)
 		return cli_fail(&fault);
 	if (hop_text && text_int(hop_text, 0, INT16_MAX, &hop, &fault) != OK)
 		return cli_fail_option("hop", &fault);
-	end = cli_open(cli, &db);
-	if (end != CLI_OK)
-		return end;
 	db_args_init(&args);
 	db_arg_int8(&args, id);
 	if (hop_text)
 		db_arg_int2(&args, (int16_t)hop);
 	else
 		db_arg_null(&args);
-	if (db_call(db, sql_job_output, &args, &r, &fault) != OK) {
-		db_close(db);
-		return cli_fail(&fault);
-	}
+	end = cli_call(cli, sql_job_output, &args, &r);
+	if (end != CLI_OK)
+		return end;
 	end = db_rows(r) > 0
 	          ? print_message(cli, r)
 	          : cli_not_done(cli, id,
 	                         hop_text ? "it has no message of that hop" : "it has no message");
 	db_result_free(r);
-	db_close(db);
 	return end;
 }

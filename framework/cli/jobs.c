@@ -29,19 +29,14 @@ jobs_command(struct cli *cli)
 {
 	struct db_args args;
 	int32_t most;
-	struct db *db;
 	int end = filter_args(cli, &args);
 
 	if (end == CLI_OK)
 		end = cli_limit(cli, &most);
-	if (end == CLI_OK)
-		end = cli_open(cli, &db);
 	if (end != CLI_OK)
 		return end;
 	db_arg_int4(&args, most);
-	end = cli_show_found(cli, db, sql_jobs, &args, job_columns);
-	db_close(db);
-	return end;
+	return cli_show_found(cli, sql_jobs, &args, job_columns);
 }
 
 static int

@@ -9,31 +9,20 @@ static int
 change(struct cli *cli, const char *sql, bool *ret_changed)
 {
 	static const struct cli_column columns[] = { { "lanes", CLI_COUNT }, { NULL, CLI_TEXT } };
-	struct fault fault = { 0 };
 	struct db_args args;
-	struct cli_table *t;
 	struct db_result *r;
-	struct db *db;
 	int64_t n;
-	int end = cli_open(cli, &db);
+	int end;
 
-	if (end != CLI_OK)
-		return end;
 	db_args_init(&args);
 	db_arg_text(&args, cli->argv[0]);
 	db_arg_text(&args, cli->argc > 1 ? cli->argv[1] : NULL);
-	if (db_call(db, sql, &args, &r, &fault) != OK) {
-		db_close(db);
-		return cli_fail(&fault);
-	}
-	db_close(db);
+	end = cli_call(cli, sql, &args, &r);
+	if (end != CLI_OK)
+		return end;
 	n = db_int(r, 0, 0);
-	if (cli->json) {
-		t = cli_table_new(columns);
-		cli_table_result(t, r);
-		cli_table_print(t, cli);
-		cli_table_free(t);
-	}
+	if (cli->json)
+		cli_show_fields(cli, r, columns);
 	db_result_free(r);
 	*ret_changed = n > 0;
 	return CLI_OK;

@@ -17,14 +17,8 @@ schedule_list_command(struct cli *cli)
 		{ "time_zone", CLI_TEXT }, { "catch_up", CLI_TEXT }, { "next_at", CLI_TIME },
 		{ "last_at", CLI_TIME },   { "source", CLI_TEXT },   { NULL, CLI_TEXT }
 	};
-	struct db *db;
-	int end = cli_open(cli, &db);
 
-	if (end != CLI_OK)
-		return end;
-	end = cli_show(cli, db, sql_schedule_list, NULL, columns);
-	db_close(db);
-	return end;
+	return cli_show(cli, sql_schedule_list, NULL, columns);
 }
 
 static const char *
@@ -38,29 +32,15 @@ static int
 tell(struct cli *cli, const char *sql, const struct db_args *args, const struct cli_column *columns,
      int64_t *ret)
 {
-	struct fault fault = { 0 };
-	struct cli_table *t;
 	struct db_result *r;
-	struct db *db;
-	int end = cli_open(cli, &db);
+	int end = cli_call(cli, sql, args, &r);
 
 	if (end != CLI_OK)
 		return end;
-	if (db_call(db, sql, args, &r, &fault) != OK) {
-		db_close(db);
-		return cli_fail(&fault);
-	}
 	if (ret)
 		*ret = db_int(r, 0, 0);
-	t = cli_table_new(columns);
-	cli_table_result(t, r);
-	if (cli->json)
-		cli_table_print(t, cli);
-	else
-		cli_table_fields(t);
-	cli_table_free(t);
+	cli_show_fields(cli, r, columns);
 	db_result_free(r);
-	db_close(db);
 	return CLI_OK;
 }
 

@@ -46,31 +46,19 @@ int
 lanes_command(struct cli *cli)
 {
 	struct db_args args;
-	struct db *db;
-	int end = cli_open(cli, &db);
+	int end = cli_check_names(cli, cli_value(cli, "pipeline"), NULL);
 
 	if (end != CLI_OK)
 		return end;
 	db_args_init(&args);
 	db_arg_text(&args, cli_value(cli, "pipeline"));
-	end = cli_check_names(cli, cli_value(cli, "pipeline"), NULL);
-	if (end == CLI_OK)
-		end = cli_show(cli, db, sql_lanes, &args, lane_columns);
-	db_close(db);
-	return end;
+	return cli_show(cli, sql_lanes, &args, lane_columns);
 }
 
 int
 hosts_command(struct cli *cli)
 {
-	struct db *db;
-	int end = cli_open(cli, &db);
-
-	if (end != CLI_OK)
-		return end;
-	end = cli_show(cli, db, sql_hosts, NULL, host_columns);
-	db_close(db);
-	return end;
+	return cli_show(cli, sql_hosts, NULL, host_columns);
 }
 
 /* ---- status: several of them together ---- */
