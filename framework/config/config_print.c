@@ -199,8 +199,8 @@ scd_keys(const struct key *keys, size_t n, FILE *out)
 	}
 }
 
-void
-config_print_scd(FILE *out)
+static void
+scd_head(FILE *out)
 {
 	fputs(
 	    "penstock.conf(5) \"penstock\"\n\n"
@@ -216,7 +216,11 @@ config_print_scd(FILE *out)
 	    "\"250ms\", \"16MiB\". A *#* begins a comment.\n\n"
 	    "# SETTINGS\n\n",
 	    out);
-	scd_settings(out);
+}
+
+static void
+scd_pipelines(FILE *out)
+{
 	fputs("# PIPELINES\n\n"
 	      "A pipeline is a list of stages. A job goes from each stage to the one\n"
 	      "that its outcome's route names, else to the next one; behind the last it is\n"
@@ -255,21 +259,36 @@ config_print_scd(FILE *out)
 	    "next stage, or where the route *end* says.\n\n"
 	    "```\n"
 	    "{ name = \"body\"; pipeline = \"text\"; routes: { end = \"store\"; }; }\n"
-	    "```\n\n"
-	    "# SCHEDULES\n\n"
-	    "A schedule makes a job of a pipeline at each time that it names. A host registers\n"
-	    "those of its configuration when it starts or reloads.\n\n"
-	    "```\n"
-	    "schedule: {\n"
-	    "\tname = \"nightly\";\n"
-	    "\tpipeline = \"documents\";\n"
-	    "\tcron = \"30 2 * * mon-fri\";\n"
-	    "\ttime_zone = \"Europe/Berlin\";\n"
-	    "\tattributes: { path = \"/srv/files\"; };\n"
-	    "};\n"
-	    "```\n\n"
-	    "## Keys of a schedule\n\n",
+	    "```\n\n",
 	    out);
+}
+
+static void
+scd_schedules(FILE *out)
+{
+	fputs("# SCHEDULES\n\n"
+	      "A schedule makes a job of a pipeline at each time that it names. A host registers\n"
+	      "those of its configuration when it starts or reloads.\n\n"
+	      "```\n"
+	      "schedule: {\n"
+	      "\tname = \"nightly\";\n"
+	      "\tpipeline = \"documents\";\n"
+	      "\tcron = \"30 2 * * mon-fri\";\n"
+	      "\ttime_zone = \"Europe/Berlin\";\n"
+	      "\tattributes: { path = \"/srv/files\"; };\n"
+	      "};\n"
+	      "```\n\n"
+	      "## Keys of a schedule\n\n",
+	      out);
 	scd_keys(schedule_keys, countof(schedule_keys), out);
+}
+
+void
+config_print_scd(FILE *out)
+{
+	scd_head(out);
+	scd_settings(out);
+	scd_pipelines(out);
+	scd_schedules(out);
 	fputs("# SEE ALSO\n\n*penstock*(1), *penstock-check*(1), *penstock-config-diff*(1)\n", out);
 }

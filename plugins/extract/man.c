@@ -75,84 +75,53 @@ skip_quoted(const char **p, const char *end)
 		;
 }
 
+/* \s0, \s+2: another size. */
+static void
+skip_size(const char **p, const char *end)
+{
+	if (*p < end && (**p == '+' || **p == '-'))
+		(*p)++;
+	while (*p < end && isdigit((unsigned char)**p))
+		(*p)++;
+}
+
+/* Is c one of those? */
+static bool
+among(char c, const char *those)
+{
+	return c != '\0' && strchr(those, c) != NULL;
+}
+
 /* Puts what an escape stands for; *p is behind the backslash. False: a comment, the line ends. */
 static bool
-escape(struct page *page, const char **p, const char *end, char *out, size_t *n)
+escape(const char **p, const char *end, char *out, size_t *n)
 {
-	char c = *p < end ? *(*p)++ : '\0', text[8];
-	const char *name = "", *value = "";
+	static const char marks[] = "-e\\ ~0'`.", texts[] = "-\\\\   '`."; /* one for one */
+	char c = *p < end ? *(*p)++ : '\0', own[2] = { c, '\0' };
+	const char *name, *value = "";
 	size_t len;
 
-	(void)page;
-	switch (c) {
-	case '"':
-	case '#': return false;
-	case '-': value = "-"; break;
-	case 'e':
-	case '\\': value = "\\"; break;
-	case ' ':
-	case '~':
-	case '0': value = " "; break;
-	case '\'': value = "'"; break;
-	case '`': value = "`"; break;
-	case '.': value = "."; break;
-	case 'f':
-	case '*':
-	case 'n':
-	case 'm':
-	case 'M':
-	case 'F':
-	case 'g': escape_name(p, end, &name); break;
-	case '(': {
+	if (among(c, "\"#"))
+		return false;
+	if (among(c, marks)) {
+		own[0] = texts[strchr(marks, c) - marks];
+		value = own;
+	} else if (among(c, "([")) {
 		(*p)--;
 		len = escape_name(p, end, &name);
 		value = character(name, len);
-		break;
+	} else if (among(c, "f*nmMFg")) {
+		escape_name(p, end, &name);
+	} else if (c == 's') {
+		skip_size(p, end);
+	} else if (among(c, "whvlLNobDXZ")) {
+		skip_quoted(p, end);
+	} else if (!among(c, "&/,|^:%cp{}du")) {
+		value = own;
 	}
-	case '[':
-		(*p)--;
-		len = escape_name(p, end, &name);
-		value = character(name, len);
-		break;
-	case 's':
-		if (*p < end && (**p == '+' || **p == '-'))
-			(*p)++;
-		while (*p < end && isdigit((unsigned char)**p))
-			(*p)++;
-		break;
-	case 'w':
-	case 'h':
-	case 'v':
-	case 'l':
-	case 'L':
-	case 'N':
-	case 'o':
-	case 'b':
-	case 'D':
-	case 'X':
-	case 'Z': skip_quoted(p, end); break;
-	case '&':
-	case '/':
-	case ',':
-	case '|':
-	case '^':
-	case ':':
-	case '%':
-	case 'c':
-	case 'p':
-	case '{':
-	case '}':
-	case 'd':
-	case 'u':
-	case '\0': break;
-	default:
-		snprintf(text, sizeof text, "%c", c);
-		memcpy(out + *n, text, 1);
-		(*n)++;
-		return true;
-	}
-	memcpy(out + *n, value, strlen(value));
-	*n += strlen(value);
+	len = strlen(value);
+	memcpy(out + *n, value, len);
+	*n += len;
 	return true;
 }
 
@@ -181,7 +150,7 @@ drop_halves(char *text, size_t n)
 
 /* A line with its escapes resolved, at most LINE_MOST bytes of it. */
 static size_t
-resolve(struct page *page, const char *line, const char *end, char *out)
+resolve(const char *line, const char *end, char *out)
 {
 	size_t n = 0;
 
@@ -191,7 +160,7 @@ resolve(struct page *page, const char *line, const char *end, char *out)
 			continue;
 		}
 		line++;
-		if (!escape(page, &line, end, out, &n))
+		if (!escape(&line, end, out, &n))
 			break;
 	}
 	return drop_halves(out, n);
@@ -238,7 +207,7 @@ give_arguments(struct page *page, const char *p, const char *end, bool joined)
 	size_t n;
 
 	while ((n = argument(&p, end, &arg)) > 0) {
-		size_t len = resolve(page, arg, arg + n, text);
+		size_t len = resolve(arg, arg + n, text);
 
 		blocks_words(page->b, text, len);
 		if (!joined)
@@ -274,7 +243,7 @@ take_title(struct page *page, const char *p, const char *end)
 	const char *name, *section;
 	size_t n = argument(&p, end, &name), s = argument(&p, end, &section), len;
 
-	len = resolve(page, name, name + n, text);
+	len = resolve(name, name + n, text);
 	if (len > 0 && !page->found->title[0])
 		snprintf(page->found->title, sizeof page->found->title, "%.*s(%.*s)", (int)len,
 		         text, (int)s, section);
@@ -345,7 +314,7 @@ man_read(const char *text, size_t len, struct blocks *b, struct found *found)
 		else if (stop == text)
 			blocks_end(b);
 		else
-			give(&page, line, resolve(&page, text, stop, line));
+			give(&page, line, resolve(text, stop, line));
 		text = next;
 	}
 	blocks_end(b);
