@@ -209,8 +209,6 @@ size_t text_utf8(const char *text, size_t len);
 void text_clean(const char *text, size_t len, char *out, size_t out_size);
 /* Prints lines so cleaned: what people typed and what others wrote comes back in messages. */
 void text_print(const char *text, FILE *out);
-uint64_t text_hash(const void *bytes, size_t len,
-                   uint64_t seed); /* xxh64-grade, not stable over versions */
 
 /* ---- json: checked without a tree ---- */
 

@@ -98,19 +98,3 @@ splitmix64(uint64_t x)
 	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
 	return x ^ (x >> 31);
 }
-
-uint64_t
-text_hash(const void *bytes, size_t len, uint64_t seed)
-{
-	const unsigned char *s = bytes;
-	uint64_t h = splitmix64(seed ^ len), word;
-
-	for (; len >= 8; len -= 8, s += 8) {
-		memcpy(&word, s, 8);
-		h = splitmix64(h ^ word);
-	}
-	word = 0;
-	if (len)
-		memcpy(&word, s, len);
-	return splitmix64(h ^ word);
-}

@@ -33,7 +33,6 @@ void config_set(struct settings *set, const config_setting_t *setting, const cha
                 struct problems *problems);
 void config_environment(struct settings *set, struct problems *problems);
 void config_settings_free(struct settings *set);
-bool config_is_setting(const char *name);
 /* The value of the i-th setting as a file would write it; the caller frees. */
 char *config_setting_text(const struct settings *set, size_t i);
 char *config_duration_text(int64_t ns);

@@ -108,12 +108,6 @@ config_setting_text(const struct settings *set, size_t i)
 	return config_string_text(*(char *const *)at);
 }
 
-bool
-config_is_setting(const char *name)
-{
-	return find(name) != NULL;
-}
-
 static void *
 member(struct settings *set, const struct row *row)
 {

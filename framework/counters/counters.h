@@ -270,7 +270,6 @@ struct counters_host {
 	uint64_t processes, starts, deaths;       /* running now; ever; unasked */
 };
 void counters_host(const struct segment *segment, struct counters_host *ret);
-const char *host_counter_name(enum host_counter c);
 
 enum counter_kind { COUNTER_SUM, COUNTER_MAX, COUNTER_OF };
 const char *counter_name(enum counter c);

@@ -311,25 +311,6 @@ counters_sum(const struct segment *segment, struct counters_row **ret_rows, size
 
 /* ---- a host as a whole ---- */
 
-static const char *const host_counters[HOST_COUNTER_N] = {
-	[HOST_claims] = "claims",
-	[HOST_claimed_jobs] = "claimed_jobs",
-	[HOST_settles] = "settles",
-	[HOST_refused] = "refused",
-	[HOST_reaps] = "reaps",
-	[HOST_reconnects] = "reconnects",
-	[HOST_empty_claims] = "empty_claims",
-	[HOST_wakes] = "wakes",
-	[HOST_unknown_commits] = "unknown_commits",
-	[HOST_fenced_self] = "fenced_self",
-};
-
-const char *
-host_counter_name(enum host_counter c)
-{
-	return host_counters[c];
-}
-
 /* What stands in the line of a dead process is over; what it counted stays. */
 static void
 add_worker(struct counters_host *host, const struct worker_line *line, int64_t now)

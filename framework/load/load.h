@@ -100,8 +100,6 @@ enum status load_watch_start(struct db *db, const char *segment_path,
 enum status load_watch_stop(struct load_watch *watch, struct db *db, struct baseline *b,
                             struct fault *fault);
 void load_watch_drop(struct load_watch *watch); /* takes NULL */
-/* Calls seen so far. [any] */
-uint64_t load_watch_calls(const struct load_watch *watch);
 
 /* ---- from one moment to another: what ended ---- */
 

@@ -38,7 +38,6 @@ struct load_watch {
 	struct seen seen[COUNTERS_SLOTS];
 	struct kept *kept;
 	size_t n_kept;
-	uint64_t calls;
 	pthread_t thread;
 	bool running;
 	uint32_t stop;
@@ -114,7 +113,6 @@ look_at(struct load_watch *w, const struct counter_slot *slot, struct seen *seen
 	k->lost += lost;
 	for (size_t i = 0; i < n; i++)
 		keep(k, &calls[i]);
-	__atomic_store_n(&w->calls, w->calls + n, __ATOMIC_RELAXED);
 }
 
 static void
@@ -175,12 +173,6 @@ load_watch_start(struct db *db, const char *segment_path, const struct config_pi
 	w->running = true;
 	*ret_watch = w;
 	return OK;
-}
-
-uint64_t
-load_watch_calls(const struct load_watch *w)
-{
-	return __atomic_load_n(&w->calls, __ATOMIC_RELAXED);
 }
 
 /* ---- end ---- */

@@ -205,7 +205,6 @@ struct profile_resource {
 	size_t most;   /* stage that uses most of it; n_stages: the queue's own work */
 	double most_share;
 };
-#define PROFILE_RESOURCES_MAX 256
 
 struct profile_stage {
 	double visits;    /* for each job of the pipeline */

@@ -15,7 +15,7 @@ struct top_options {
 	const char *segment_path;
 	const char *conninfo;
 	const char *pipeline; /* NULL: all */
-	const char *sort;     /* name of a column, one of top_sorts(); NULL: as configured */
+	const char *sort;     /* a name of top_sort_find(); NULL: as configured */
 	int64_t every_ns;     /* between two frames */
 	bool colour;
 };
@@ -25,7 +25,5 @@ enum status top_screen(const struct top_options *options, struct fault *fault);
 /* One frame of what happens within every_ns, as text of `width` columns, or as a line of JSON. */
 enum status top_once(const struct top_options *options, unsigned width, bool json, FILE *out,
                      struct fault *fault);
-/* Names of what can be sorted by, blanks between. */
-const char *top_sorts(void);
 
 #endif

@@ -305,12 +305,6 @@ static const char *const sort_names[SORT_N] = { "order", "rate", "inside", "queu
 	                                        "p99",   "cpu",  "errors" };
 
 const char *
-top_sorts(void)
-{
-	return "order rate inside queue p99 cpu errors";
-}
-
-const char *
 top_sort_name(enum top_sort sort)
 {
 	return sort_names[sort];

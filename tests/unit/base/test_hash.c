@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * test_hash.c - sums that are those of the standard, identities that are
- * random, hashes that spread.
+ * random.
  */
 #include "base/base.h"
 
@@ -127,65 +127,6 @@ splitmix64_is_that_of_its_authors(void **state)
 	assert_true(splitmix64(2 * step) == UINT64_C(0x06c45d188009454f));
 }
 
-static void
-a_hash_depends_on_every_byte_the_length_and_the_seed(void **state)
-{
-	char text[40] = { 0 };
-
-	(void)state;
-	for (size_t len = 0; len <= sizeof(text); len++) {
-		uint64_t h = text_hash(text, len, 1);
-
-		assert_true(h == text_hash(text, len, 1));
-		assert_true(h != text_hash(text, len, 2));
-		if (len > 0)
-			assert_true(h != text_hash(text, len - 1, 1));
-		for (size_t bit = 0; bit < 8 * len; bit++) {
-			text[bit / 8] ^= (char)(1 << bit % 8);
-			assert_true(h != text_hash(text, len, 1));
-			text[bit / 8] ^= (char)(1 << bit % 8);
-		}
-	}
-}
-
-static void
-hashing_reads_nothing_behind_the_text(void **state)
-{
-	(void)state;
-	for (size_t len = 0; len < 20; len++) { /* the sanitizers watch the end */
-		char *text = malloc(len ? len : 1), with_more[21];
-
-		memset(text, 'x', len);
-		memset(with_more, 'x', len);
-		with_more[len] = 'y';
-		assert_true(text_hash(text, len, 0) == text_hash(with_more, len, 0));
-		free(text);
-	}
-}
-
-/* 65536 texts that differ in a number, in 256 boxes: chi-square has mean 255, deviation 23. */
-static void
-like_texts_spread_evenly(void **state)
-{
-	static const unsigned shifts[] = { 0, 24, 56 };
-	char text[32];
-
-	(void)state;
-	for (size_t s = 0; s < countof(shifts); s++) {
-		unsigned boxes[256] = { 0 };
-		double chi = 0;
-
-		for (unsigned i = 0; i < 65536; i++) {
-			int len = snprintf(text, sizeof(text), "lane-%u", i);
-
-			boxes[text_hash(text, (size_t)len, 0) >> shifts[s] & 255]++;
-		}
-		for (size_t i = 0; i < countof(boxes); i++)
-			chi += ((double)boxes[i] - 256) * ((double)boxes[i] - 256) / 256;
-		assert_true(chi > 255 - 6 * 23 && chi < 255 + 6 * 23);
-	}
-}
-
 int
 main(void)
 {
@@ -197,9 +138,6 @@ main(void)
 		cmocka_unit_test(a_uuid_is_written_in_five_groups),
 		cmocka_unit_test(random_uuids_are_of_version_4_and_all_different),
 		cmocka_unit_test(splitmix64_is_that_of_its_authors),
-		cmocka_unit_test(a_hash_depends_on_every_byte_the_length_and_the_seed),
-		cmocka_unit_test(hashing_reads_nothing_behind_the_text),
-		cmocka_unit_test(like_texts_spread_evenly),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
