@@ -63,7 +63,7 @@ is 'one that is gone from the configuration goes' 'morning nightly' "$(sql "sele
 ok 'one that is dropped by hand comes again, and says where it stands' says "clock.conf:3 has it: it comes again" "$penstock" schedule drop morning
 ok 'the host drains' stop_host "$host"
 sed -i 's/Tokyo/Atlantis/' "$work/pipelines.d/clock.conf"
-ok 'what only the database knows is told with its place' says "clock.conf:3: schedule 'morning': there is no time zone 'Asia/Atlantis'" "$penstock" run
+ok 'what only the database knows is told with its place' says "clock.conf:3: schedule 'morning': there is no time zone 'Asia/Atlantis'" "$penstock" run -s "run_dir=$work/six" -s "state_dir=$work/state"
 
 # ---- check and the database read expressions alike, in the same words
 pipeline clock 'name = "a"; plugin = "echo";'
