@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: BSD-2-Clause
+-- serves: 0012
 -- 0013_arrivals: jobs with ordering keys arrive in sets; one whose key nobody else has is a row in turn, and none in ordered.
 --
 -- Locks ordered, turn and missed while it sorts them anew: a second for a hundred thousand jobs that wait.
