@@ -10,7 +10,6 @@ run_sql -c 'select test.world()' > /dev/null || exit 1
 session a
 session b
 put() { run_sql -c "select (test.put('p', 4))[1]"; }
-state() { run_sql -c "select state from penstock.job_state($1)"; }
 watch() { run_sql -c "select * from penstock.watch('{1,2}')" > /dev/null; }
 
 # ---- a claim is in flight: the cancel waits for its parcel, finds the job running, and asks

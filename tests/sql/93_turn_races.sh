@@ -9,7 +9,8 @@ run_sql -c 'select test.world()' > /dev/null || exit 1
 . "$top/tests/sql/sessions.sh"
 session a
 session b
-state() { run_sql -c "select state from penstock.job_state($1)"; }
+put() { run_sql -c "select penstock.enqueue('p', ordering_key => '$1')"; }
+look() { ask "$1" 'select penstock.give_turns(100)'; }
 turns() { run_sql -c 'select penstock.give_turns(100)'; }
 end_one() { run_sql -c "select n from test.claim($1, 1)" -c "select test.settle($1, 2, test.held($1))" > /dev/null; }
 
@@ -30,10 +31,10 @@ clean 'an open enqueue'
 one=$(ask a "select penstock.enqueue('p', ordering_key => 'k')")
 two=$(ask a "select penstock.enqueue('p', ordering_key => 'k')")
 ask a 'begin' > /dev/null
-is 'the first host places both' '2' "$(ask a 'select penstock.give_turns(100)')"
-is 'the second none, and does not wait' '0' "$(ask b 'select penstock.give_turns(100)')"
+is 'the first host places both' '2' "$(look a)"
+is 'the second none, and does not wait' '0' "$(look b)"
 ask a 'commit' > /dev/null
-is 'nor then' '0' "$(ask b 'select penstock.give_turns(100)')"
+is 'nor then' '0' "$(look b)"
 is 'one is ready' 'ready waiting' "$(state "$one") $(state "$two")"
 clean 'two hosts'
 
@@ -41,17 +42,17 @@ clean 'two hosts'
 run_sql -c "select n from test.claim(3, 1)" > /dev/null
 ask a 'begin' > /dev/null
 is 'the end of the first' '0' "$(ask a 'select test.settle(3, 2, test.held(3))')"
-is 'a host looks meanwhile' '0' "$(ask b 'select penstock.give_turns(100)')"
+is 'a host looks meanwhile' '0' "$(look b)"
 ask a 'commit' > /dev/null
 is 'the second is ready' 'completed ready' "$(state "$one") $(state "$two")"
 clean 'an end, and a look'
 
 # ---- the end is rolled back: the turn is kept
 run_sql -c "select n from test.claim(4, 1)" > /dev/null
-three=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
+three=$(put k)
 ask a 'begin' > /dev/null
 ask a 'select test.settle(4, 2, test.held(4))' > /dev/null
-is 'a look leaves it where it arrived' '0' "$(ask b 'select penstock.give_turns(100)')"
+is 'a look leaves it where it arrived' '0' "$(look b)"
 ask a 'rollback' > /dev/null
 is 'no second turn' '1' "$(turns)"
 is 'the first still runs' 'running waiting' "$(state "$two") $(state "$three")"
@@ -61,12 +62,12 @@ clean 'an end that was none'
 
 # ---- a look puts a job behind a turn: its end waits for the look, and sees it
 end_one 80
-three=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
+three=$(put k)
 turns > /dev/null
 run_sql -c 'select n from test.claim(81, 1)' > /dev/null
-four=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
+four=$(put k)
 ask a 'begin' > /dev/null
-is 'a look' '1' "$(ask a 'select penstock.give_turns(100)')"
+is 'a look' '1' "$(look a)"
 send b 'select test.settle(81, 2, test.held(81))'
 blocked b || failed=1
 ask a 'commit' > /dev/null
@@ -76,13 +77,13 @@ clean 'a look, and an end'
 
 # ---- an end that passes the turn on: what arrives meanwhile stays behind
 run_sql -c 'select n from test.claim(82, 1)' > /dev/null
-five=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
+five=$(put k)
 turns > /dev/null
-six=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
-other=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'other')")
+six=$(put k)
+other=$(put other)
 ask a 'begin' > /dev/null
 is 'an end' '0' "$(ask a 'select test.settle(82, 2, test.held(82))')"
-is 'a look places the other key alone' '1' "$(ask b 'select penstock.give_turns(100)')"
+is 'a look places the other key alone' '1' "$(look b)"
 is 'before it was over' 'waiting waiting ready' "$(state "$five") $(state "$six") $(state "$other")"
 ask a 'commit' > /dev/null
 is 'then it, too' '1' "$(turns)"
@@ -94,12 +95,12 @@ end_one 85
 is 'all over' 'completed completed completed' "$(state "$five") $(state "$six") $(state "$other")"
 
 # ---- an application cancels what has arrived, and keeps its transaction open: its key waits, no other does
-one=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
-two=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
-other=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'other')")
+one=$(put k)
+two=$(put k)
+other=$(put other)
 ask a 'begin' > /dev/null
 ask a "select penstock.cancel(array[$one])" > /dev/null
-is 'a look does not wait' '1' "$(ask b 'select penstock.give_turns(100)')"
+is 'a look does not wait' '1' "$(look b)"
 is 'and nobody goes before it' 'waiting waiting ready' "$(state "$one") $(state "$two") $(state "$other")"
 ask a 'rollback' > /dev/null
 is 'it was not cancelled' '2' "$(turns)"
@@ -110,10 +111,10 @@ end_one 87
 end_one 88
 
 # ---- a look is under way while a job that it places is cancelled
-one=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
-two=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
+one=$(put k)
+two=$(put k)
 ask a 'begin' > /dev/null
-is 'a look' '2' "$(ask a 'select penstock.give_turns(100)')"
+is 'a look' '2' "$(look a)"
 send b "select (penstock.cancel(array[$one, $two])).cancelled"
 blocked b || failed=1
 ask a 'commit' > /dev/null
@@ -123,15 +124,15 @@ is 'with their turn' '0' "$(run_sql -c 'select count(*) from penstock.turn')"
 clean 'a look, and cancel'
 
 # ---- a transaction that sees only what was there when it began ends a job: who came to wait since is found by a look
-one=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
+one=$(put k)
 turns > /dev/null
 ask a 'begin isolation level repeatable read' > /dev/null
 ask a 'select count(*) from penstock.ordered' > /dev/null
-two=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
+two=$(put k)
 turns > /dev/null
 is 'it cancels' '1' "$(ask a "select (penstock.cancel(array[$one])).cancelled")"
 ask a 'commit' > /dev/null
-three=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
+three=$(put k)
 is 'a look' '1' "$(turns)"
 is 'gives the turn to who waited first' 'cancelled ready waiting' "$(state "$one") $(state "$two") $(state "$three")"
 is 'then places what arrived' '1' "$(turns)"
@@ -141,9 +142,9 @@ is 'all over' 'completed completed' "$(state "$two") $(state "$three")"
 clean 'repeatable read'
 
 # ---- the one whose turn it would be is cancelled at that moment
-run_sql -c "select penstock.enqueue('p', ordering_key => 'k')" > /dev/null
-four=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
-five=$(run_sql -c "select penstock.enqueue('p', ordering_key => 'k')")
+put k > /dev/null
+four=$(put k)
+five=$(put k)
 turns > /dev/null
 run_sql -c "select n from test.claim(5, 1)" > /dev/null
 ask b 'begin' > /dev/null

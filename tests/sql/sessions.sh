@@ -41,6 +41,8 @@ is() {
 		failed=1
 	fi
 }
+# of a job
+state() { run_sql -c "select state from penstock.job_state($1)"; }
 # every invariant holds
 clean() { run_sql -c 'select test.clean()' > "$work/clean" 2>&1 || { echo "$1"; cat "$work/clean"; failed=1; }; }
 

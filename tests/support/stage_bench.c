@@ -156,3 +156,33 @@ bench_one(struct bench *bench, const char *attributes, const char *body)
 	bench_run(bench, &job, 1);
 	return job;
 }
+
+/* ---- a folder ---- */
+
+static char folder[] = "/tmp/penstock-stage-XXXXXX";
+
+int
+bench_enter(void **state)
+{
+	(void)state;
+	return mkdtemp(folder) ? 0 : -1;
+}
+
+int
+bench_leave(void **state)
+{
+	char command[100];
+
+	(void)state;
+	snprintf(command, sizeof command, "rm -rf %s", folder);
+	return system(command) == 0 ? 0 : -1;
+}
+
+char *
+bench_inside(const char *name)
+{
+	static char path[200];
+
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	return path;
+}

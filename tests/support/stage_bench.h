@@ -41,6 +41,12 @@ void bench_run(struct bench *bench, struct stage_job **jobs, size_t n);
 /* One job, run. */
 struct stage_job *bench_one(struct bench *bench, const char *attributes, const char *body);
 
+/* Fixtures for cmocka: a folder below /tmp for all tests of a program. */
+int bench_enter(void **state);
+int bench_leave(void **state);
+/* A path in it; valid until the next call. */
+char *bench_inside(const char *name);
+
 /* A stage of a configuration, for stage_check(); free with bench_stage_free(). */
 struct config_stage *bench_stage(const struct bench_option *options);
 void bench_stage_free(struct config_stage *stage);

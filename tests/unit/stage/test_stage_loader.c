@@ -13,40 +13,12 @@
 
 #include <cmocka.h>
 
-static char folder[] = "/tmp/penstock-loader-XXXXXX";
-
-static int
-make_folder(void **state)
-{
-	(void)state;
-	return mkdtemp(folder) ? 0 : -1;
-}
-
-static int
-remove_folder(void **state)
-{
-	char command[100];
-
-	(void)state;
-	snprintf(command, sizeof command, "rm -rf %s", folder);
-	return system(command) == 0 ? 0 : -1;
-}
-
-static const char *
-inside(const char *name)
-{
-	static char path[200];
-
-	snprintf(path, sizeof path, "%s/%s", folder, name);
-	return path;
-}
-
 /* A sample stage in which a text of its file, the first that is found, is another of that length.
  */
 static const char *
 changed(const char *stage, const char *from, const char *to)
 {
-	const char *path = inside("changed.so");
+	const char *path = bench_inside("changed.so");
 	struct fault fault = { 0 };
 	struct buf file;
 	char *at;
@@ -166,12 +138,12 @@ asking_runs_nothing_of_the_file(void **state)
 	struct bench bench = { 0 };
 
 	(void)state;
-	assert_int_equal(setenv("EARLY", inside("mark"), 1), 0);
+	assert_int_equal(setenv("EARLY", bench_inside("mark"), 1), 0);
 	loads(STAGE_FILE("early"));
-	assert_int_equal(access(inside("mark"), F_OK), -1);
+	assert_int_equal(access(bench_inside("mark"), F_OK), -1);
 	assert_int_equal(bench_open(&bench, STAGE_FILE("early"), NULL, 1),
 	                 OK); /* but loading does */
-	assert_int_equal(access(inside("mark"), F_OK), 0);
+	assert_int_equal(access(bench_inside("mark"), F_OK), 0);
 	bench_close(&bench);
 	assert_int_equal(unsetenv("EARLY"), 0);
 }
@@ -182,8 +154,8 @@ what_is_no_library_is_refused_by_the_loader_too(void **state)
 	struct fault fault = { 0 };
 
 	(void)state;
-	assert_int_equal(file_write(inside("text.so"), "a text\n", 7, 0755, &fault), OK);
-	refuses(inside("text.so"), "cannot load it: file too short", "");
+	assert_int_equal(file_write(bench_inside("text.so"), "a text\n", 7, 0755, &fault), OK);
+	refuses(bench_inside("text.so"), "cannot load it: file too short", "");
 }
 
 int
@@ -199,5 +171,5 @@ main(void)
 		cmocka_unit_test(what_is_no_library_is_refused_by_the_loader_too),
 	};
 
-	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+	return cmocka_run_group_tests(tests, bench_enter, bench_leave);
 }

@@ -14,34 +14,6 @@
 
 #include <cmocka.h>
 
-static char folder[] = "/tmp/penstock-stage-XXXXXX";
-
-static int
-make_folder(void **state)
-{
-	(void)state;
-	return mkdtemp(folder) ? 0 : -1;
-}
-
-static int
-remove_folder(void **state)
-{
-	char command[100];
-
-	(void)state;
-	snprintf(command, sizeof command, "rm -rf %s", folder);
-	return system(command) == 0 ? 0 : -1;
-}
-
-static char *
-inside(const char *name)
-{
-	static char path[200];
-
-	snprintf(path, sizeof path, "%s/%s", folder, name);
-	return path;
-}
-
 static void
 expect_text(const struct fault *fault, const char *text)
 {
@@ -148,7 +120,7 @@ expect_manifest_fault(const void *bytes, size_t len, const char *text)
 {
 	struct stage_manifest *manifest = NULL;
 	struct fault fault = { 0 };
-	char *path = inside("forged.so");
+	char *path = bench_inside("forged.so");
 
 	write_file(path, bytes, len, 0644);
 	assert_int_equal(stage_manifest_read(path, &manifest, &fault), INVALID);
@@ -204,7 +176,7 @@ static void
 spoiled_bytes_never_lead_outside_of_the_file(void **state)
 {
 	struct buf good = read_file(STAGE_FILE("options"));
-	char *path = inside("spoiled.so");
+	char *path = bench_inside("spoiled.so");
 	uint64_t seed = 42;
 
 	(void)state;
@@ -315,7 +287,7 @@ what_others_may_write_is_not_trusted(void **state)
 {
 	struct buf good = read_file(STAGE_FILE("noop"));
 	struct fault fault = { 0 };
-	char *path = inside("trusted.so"), below[200];
+	char *path = bench_inside("trusted.so"), below[200];
 
 	(void)state;
 	write_file(path, good.data, good.len, 0644); /* below /tmp: sticky, root's */
@@ -328,22 +300,22 @@ what_others_may_write_is_not_trusted(void **state)
 	assert_int_equal(stage_trust(path, &fault), REFUSED);
 	expect_text(&fault, "may be written by everybody (mode 0646)");
 
-	snprintf(below, sizeof below, "%s/open", folder);
+	snprintf(below, sizeof below, "%s", bench_inside("open"));
 	mkdir(below, 0755);
 	strcat(below, "/x.so");
 	write_file(below, good.data, good.len, 0644);
 	assert_int_equal(stage_trust(below, &fault), OK);
-	chmod(inside("open"), 0777);
+	chmod(bench_inside("open"), 0777);
 	assert_int_equal(stage_trust(below, &fault), REFUSED);
 	expect_text(&fault, "/open may be written by everybody (mode 0777)");
-	chmod(inside("open"), 0755);
+	chmod(bench_inside("open"), 0755);
 
 	if (geteuid() == 0) {
 		assert_int_equal(chown(below, 65534, 65534), 0);
 		assert_int_equal(stage_trust(below, &fault), REFUSED);
 		expect_text(&fault, "belongs to user 65534, neither root nor this one (0)");
 	}
-	assert_int_equal(stage_trust(inside("absent.so"), &fault), NOT_FOUND);
+	assert_int_equal(stage_trust(bench_inside("absent.so"), &fault), NOT_FOUND);
 	assert_int_equal(stage_trust("/dev/null", &fault), INVALID);
 	buf_done(&good);
 }
@@ -365,7 +337,7 @@ static void
 a_strict_host_refuses_what_a_lenient_one_warns_of(void **state)
 {
 	struct buf good = read_file(STAGE_FILE("noop"));
-	struct stage_spec spec = { .path = inside("loose.so"), .strict = true };
+	struct stage_spec spec = { .path = bench_inside("loose.so"), .strict = true };
 	struct release *release;
 	struct fault fault = { 0 };
 
@@ -395,7 +367,7 @@ bytes_are_loaded_from_a_copy_under_their_hash(void **state)
 	ino_t inode;
 
 	(void)state;
-	snprintf(state_dir, sizeof state_dir, "%s/state", folder);
+	snprintf(state_dir, sizeof state_dir, "%s", bench_inside("state"));
 	assert_int_equal(stage_manifest_read(spec.path, &m, &fault), OK);
 	sha256_hex(&m->sum, hex);
 	stage_manifest_free(m);
@@ -510,5 +482,5 @@ main(void)
 	};
 
 	umask(022);
-	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+	return cmocka_run_group_tests(tests, bench_enter, bench_leave);
 }
