@@ -141,7 +141,22 @@ struct pool {
 	int wait_fd;              /* epoll over both */
 };
 
-/* pool.c */
+/* ---- pool.c ---- */
+
+/* Starts the workers that do not run yet, and waits until each has opened its stages. STOPPED: it
+ * is to end meanwhile. */
+enum status pool_start_workers(struct pool *pool, struct fault *fault);
+/* Sleeps until woken or for at most ns. True: woken. [worker] */
+bool pool_sleep(struct pool *pool, struct worker *worker, int64_t ns);
+void pool_wake(struct pool *pool, uint32_t most);           /* up to `most` sleepers [any] */
+void pool_wake_worker(struct pool *pool, struct worker *w); /* [any] */
+/* Takes over what people asked for. [janitor] */
+void pool_asked(struct pool *pool, const struct queue_asked *asked);
+bool pool_cancelled(struct pool *pool, int64_t job); /* shall this job end? [any] */
+bool pool_valid(const struct pool *pool); /* may this host still believe in its leases? */
+
+/* ---- pool_lanes.c: which lane to claim next, and how much of it ---- */
+
 struct lane *pool_lane(struct pool *pool, int32_t id);
 /* The lane to claim next, or NULL: downstream first, pipelines in turn, and now and then the one
  * that waited longest. Fills in the claim but for its token. [worker] */
@@ -150,9 +165,6 @@ struct lane *pool_choose(struct pool *pool, struct worker *worker, struct queue_
 /* Of what the worker's last choice asked for, only n jobs came, or are still at hand: others may
  * ask for the rest. What a plugin has promised by then counts by itself. [worker] */
 void pool_ask_no_more(struct pool *pool, struct worker *worker, int32_t n);
-/* Starts the workers that do not run yet, and waits until each has opened its stages. STOPPED: it
- * is to end meanwhile. */
-enum status pool_start_workers(struct pool *pool, struct fault *fault);
 /* What a claim taught: where the lane begins now, how large its parcels are. */
 void pool_claimed(struct pool *pool, struct lane *lane, enum status status,
                   const struct lease *lease, int64_t last, int32_t parcels);
@@ -165,10 +177,10 @@ bool pool_scan_due(struct pool *pool); /* has nobody looked for long? [any] */
 enum status pool_scan(struct pool *pool, struct db *db, struct arena *arena, bool *ret_any,
                       struct fault *fault);
 void pool_measured(struct pool *pool, struct lane *lane, size_t jobs, int64_t took_ns);
-/* Sleeps until woken or for at most ns. True: woken. [worker] */
-bool pool_sleep(struct pool *pool, struct worker *worker, int64_t ns);
-void pool_wake(struct pool *pool, uint32_t most);           /* up to `most` sleepers [any] */
-void pool_wake_worker(struct pool *pool, struct worker *w); /* [any] */
+
+/* ---- pool_tokens.c: tokens of leases ---- */
+
+/* Nobody can settle under this token: its fate is to be voided. [any] */
 void pool_orphan(struct pool *pool, const struct uuid *token);
 /* Note on late claims: a claim whose reply was lost may commit whenever the server comes to it,
  * long after its token was voided in vain. So a token is held from before its claim is sent until
@@ -177,11 +189,10 @@ void pool_orphan(struct pool *pool, const struct uuid *token);
 void pool_hold(struct pool *pool, const struct uuid *token);
 void pool_let_go(struct pool *pool, const struct uuid *token);
 bool pool_holds(struct pool *pool, const struct uuid *token);
-/* Takes over what people asked for. [janitor] */
-void pool_asked(struct pool *pool, const struct queue_asked *asked);
-bool pool_cancelled(struct pool *pool, int64_t job);       /* shall this job end? [any] */
+
+/* ---- pool_tell.c: what is told outside ---- */
+
 void pool_phase(struct pool *pool, enum pool_phase phase); /* tells the supervisor */
-bool pool_valid(const struct pool *pool); /* may this host still believe in its leases? */
 void pool_count(struct worker *worker, enum host_counter c, uint64_t n);
 void pool_state(struct worker *worker, enum worker_state state);
 /* The time since the last change of state was no work after all: a claim brought nothing. */
