@@ -249,6 +249,5 @@ const char *db_local_host(const struct db_local *local);  /* conninfo of role pe
 enum status db_local_roles(struct db_local *local,
                            struct fault *fault); /* makes login role `penstock` */
 void db_local_stop(struct db_local *local);      /* takes NULL; waits for it */
-enum status db_local_remove(const char *folder, struct fault *fault); /* only what db_local made */
 
 #endif

@@ -3,52 +3,24 @@
  * db_local.c - the private PostgreSQL of `penstock dev` and of tests.
  *
  * A cluster in a folder that carries our mark, reached through a Unix socket
- * only, whose server ends when the thread that started it does. Never touches
- * a folder that it did not make, and never starts a server while a process of
- * an earlier one still works there.
+ * only. Never touches a folder that it did not make, and never starts a server
+ * while a process of an earlier one still works there. Its processes are in
+ * db_local_server.c.
  */
 #include "db/db_priv.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <limits.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MARK "penstock-cluster"
-#define SOCKET_NAME ".s.PGSQL.5432.lock" /* the longest that the server makes */
-#define START_LIMIT (60 * SEC)
-#define STOP_LIMIT (30 * SEC)
-
-struct db_local {
-	char *folder, *data, *log, *bin, *socket; /* socket: the folder that it lies in */
-	bool own_socket_folder;                   /* a short one below /tmp, ours to remove */
-	char *admin, *host;
-	int mark_fd; /* locked while somebody runs it */
-	uid_t uid;   /* who the server runs as */
-	gid_t gid;
-	char *user;
-	pid_t pid; /* of the postmaster; 0: none */
-};
-
-static void
-nap(void)
-{
-	const struct timespec ts = { .tv_nsec = 10 * MSEC };
-
-	nanosleep(&ts, NULL);
-}
 
 /* ---- places and names ---- */
 
@@ -157,7 +129,7 @@ choose_socket(struct db_local *l, struct fault *fault)
 	struct sha256 sum;
 
 	l->socket = mem_printf("%s/socket", l->folder);
-	if (strlen(l->socket) + 1 + strlen(SOCKET_NAME) >= sizeof address.sun_path) {
+	if (strlen(l->socket) + 1 + strlen(SOCKET_LOCK) >= sizeof address.sun_path) {
 		free(l->socket);
 		sha256_of(l->folder, strlen(l->folder), &sum);
 		l->socket = mem_printf("/tmp/penstock-%02x%02x%02x%02x%02x%02x", sum.bytes[0],
@@ -247,236 +219,7 @@ open_folder(struct db_local *l, const char *folder, struct fault *fault)
 	return take_mark(l, fault);
 }
 
-/* ---- processes ---- */
-
-/* Becomes the server's user, in the child. */
-static void
-become(const struct db_local *l)
-{
-	if (geteuid() == 0 &&
-	    (initgroups(l->user, l->gid) != 0 || setgid(l->gid) != 0 || setuid(l->uid) != 0))
-		_exit(126);
-	if (chdir("/") != 0)
-		_exit(126);
-}
-
-/* What PostgreSQL would read from our caller's environment must not reach it. */
-static void
-clean_environment(void)
-{
-	static const char *const names[] = { "PGDATA", "PGHOST",     "PGHOSTADDR", "PGPORT",
-		                             "PGUSER", "PGDATABASE", "PGOPTIONS",  "PGSERVICE" };
-
-	for (size_t i = 0; i < countof(names); i++)
-		unsetenv(names[i]);
-	setenv("LC_ALL", "C.UTF-8", 1);
-}
-
-static void
-redirect(const char *log)
-{
-	int in = open("/dev/null", O_RDONLY), out = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-
-	if (in < 0 || out < 0)
-		_exit(126);
-	dup2(in, 0);
-	dup2(out, 1);
-	dup2(out, 2);
-}
-
-/* The server is told when the thread that started it ends: SIGINT is its fast shutdown. It has a
- * session of its own, so that Ctrl-C in a terminal reaches us alone. */
-static void
-tie_to_parent(pid_t parent)
-{
-	setsid();
-	if (prctl(PR_SET_PDEATHSIG, SIGINT) != 0 || getppid() != parent)
-		_exit(126);
-}
-
-static enum status
-spawn(const struct db_local *l, char *const argv[], bool tied, pid_t *ret_pid, struct fault *fault)
-{
-	pid_t parent = getpid(), pid = fork();
-
-	if (pid < 0)
-		return fault_errno(fault, errno, "cannot start %s", argv[0]);
-	if (pid == 0) {
-		sigset_t none;
-
-		sigemptyset(&none);
-		sigprocmask(SIG_SETMASK, &none, NULL);
-		become(l);
-		if (tied)
-			tie_to_parent(parent);
-		umask(077);
-		clean_environment();
-		redirect(l->log);
-		execv(argv[0], argv);
-		_exit(127);
-	}
-	*ret_pid = pid;
-	return OK;
-}
-
-static pid_t
-wait_for(pid_t pid, int *ret_status)
-{
-	pid_t got;
-
-	do
-		got = waitpid(pid, ret_status, 0);
-	while (got < 0 && errno == EINTR);
-	return got;
-}
-
-static bool
-link_is(pid_t pid, const char *what, const char *text, bool whole)
-{
-	char at[PATH_MAX + 1], link[64];
-	ssize_t len;
-
-	snprintf(link, sizeof link, "/proc/%d/%s", (int)pid, what);
-	len = readlink(link, at, sizeof at - 1);
-	if (len <= 0)
-		return false;
-	at[len] = '\0';
-	return whole ? strcmp(at, text) == 0 : strstr(at, text) != NULL;
-}
-
-/* Every process of a server has its data as working directory. A pid file may name a stranger by
- * now, or a zombie. */
-static bool
-works_there(const struct db_local *l, pid_t pid)
-{
-	return link_is(pid, "cwd", l->data, true) && link_is(pid, "exe", "/postgres", false);
-}
-
-static pid_t
-pid_in_file(const struct db_local *l)
-{
-	char *path = mem_printf("%s/postmaster.pid", l->data);
-	FILE *f = fopen(path, "re");
-	int pid = 0;
-
-	free(path);
-	if (f && fscanf(f, "%d", &pid) != 1)
-		pid = 0;
-	if (f)
-		fclose(f);
-	return (pid_t)pid;
-}
-
-/* The postmaster while there is one, else any backend that outlived it; 0: nobody. */
-static pid_t
-find_server(const struct db_local *l)
-{
-	pid_t found = pid_in_file(l);
-	DIR *proc;
-
-	if (found > 0 && works_there(l, found))
-		return found;
-	found = 0;
-	proc = opendir("/proc");
-	for (struct dirent *d; proc && !found && (d = readdir(proc)) != NULL;) {
-		pid_t pid = (pid_t)strtol(d->d_name, NULL, 10);
-
-		if (pid > 0 && works_there(l, pid))
-			found = pid;
-	}
-	if (proc)
-		closedir(proc);
-	return found;
-}
-
-/* Nobody works there any more: what the lock files say is history. PostgreSQL itself would take the
- * zombie of a killed server for a living one. */
-static void
-remove_stale_locks(const struct db_local *l)
-{
-	char *pid_file = mem_printf("%s/postmaster.pid", l->data);
-	char *lock_file = mem_printf("%s/" SOCKET_NAME, l->socket);
-
-	unlink(pid_file);
-	unlink(lock_file);
-	free(pid_file);
-	free(lock_file);
-}
-
-/* A server whose starter was killed ends by itself; one that does not is helped, first kindly. */
-static enum status
-end_orphans(const struct db_local *l, struct fault *fault)
-{
-	int64_t begun = clock_mono();
-	int sent = 0;
-	pid_t pid;
-
-	while ((pid = find_server(l)) != 0) {
-		int64_t waited = clock_mono() - begun;
-		int step = waited > STOP_LIMIT ? 3 : waited > STOP_LIMIT / 2 ? 2 : 1;
-
-		if (step == 3)
-			return fault_set(fault, REFUSED,
-			                 "process %d of an earlier server still works in %s",
-			                 (int)pid, l->data);
-		if (step > sent)
-			kill(pid, step == 1 ? SIGINT : SIGQUIT);
-		sent = step;
-		nap();
-	}
-	remove_stale_locks(l);
-	return OK;
-}
-
-/* ---- making and starting ---- */
-
-static enum status
-last_words(const struct db_local *l, const char *what, struct fault *fault)
-{
-	struct buf text;
-	const char *last = "";
-
-	buf_init(&text);
-	if (file_read(l->log, (size_t)MiB, &text, NULL) == OK && text.len > 0) {
-		while (text.len > 0 && text.data[text.len - 1] == '\n')
-			text.data[--text.len] = '\0';
-		last = strrchr(text.data, '\n');
-		last = last ? last + 1 : text.data;
-	}
-	fault_set(fault, SYSTEM, "%s: %s", what, last);
-	fault_where(fault, "%s", l->log);
-	buf_done(&text);
-	return SYSTEM;
-}
-
-static enum status
-run_initdb(const struct db_local *l, const char *into, struct fault *fault)
-{
-	char *program = mem_printf("%s/initdb", l->bin), *path = mem_dup(into);
-	char *argv[] = { program,
-		         (char[]){ "-D" },
-		         path,
-		         (char[]){ "-U" },
-		         (char[]){ "postgres" },
-		         (char[]){ "-A" },
-		         (char[]){ "trust" },
-		         (char[]){ "-E" },
-		         (char[]){ "UTF8" },
-		         (char[]){ "--locale=C.UTF-8" },
-		         (char[]){ "--no-sync" },
-		         NULL };
-	int how = 0;
-	pid_t pid;
-	enum status st = spawn(l, argv, false, &pid, fault);
-
-	free(program);
-	free(path);
-	if (st != OK)
-		return st;
-	if (wait_for(pid, &how) != pid || !WIFEXITED(how) || WEXITSTATUS(how) != 0)
-		return last_words(l, "initdb failed", fault);
-	return OK;
-}
+/* ---- making ---- */
 
 /* Small on purpose: it shares a machine with the work. */
 static const char settings[] = "listen_addresses = ''\n"
@@ -531,51 +274,6 @@ clear(const char *folder, struct fault *fault)
 	           : fault_errno(fault, errno, "cannot remove %s", folder);
 }
 
-/* initdb works beside; the rename is the moment from which there is a cluster. */
-static enum status
-make_cluster(const struct db_local *l, struct fault *fault)
-{
-	char *beside = mem_printf("%s/data.new", l->folder);
-	enum status st;
-
-	st = clear(beside, fault);
-	if (st == OK)
-		st = own_folder(l, beside, fault);
-	if (st == OK)
-		st = run_initdb(l, beside, fault);
-	if (st == OK)
-		st = append_settings(beside, fault);
-	if (st == OK && rename(beside, l->data) != 0)
-		st = fault_errno(fault, errno, "cannot put the new cluster at %s", l->data);
-	free(beside);
-	return st;
-}
-
-/* The server's user must be able to come to its data; initdb would fail with less to say. */
-static enum status
-check_way(const struct db_local *l, struct fault *fault)
-{
-	int how = 0;
-	pid_t pid;
-
-	if (geteuid() != 0)
-		return OK;
-	pid = fork();
-	if (pid == 0) {
-		become(l);
-		_exit(access(l->socket, X_OK) == 0 ? 0 : 1);
-	}
-	if (pid < 0 || wait_for(pid, &how) != pid)
-		return fault_errno(fault, errno, "cannot start a process");
-	if (WIFEXITED(how) && WEXITSTATUS(how) == 0)
-		return OK;
-	fault_set(fault, REFUSED, "user %s, as whom the server runs, cannot enter %s", l->user,
-	          l->folder);
-	fault_hint(fault,
-	           "choose a folder whose parents others may pass, such as one below /var/tmp");
-	return REFUSED;
-}
-
 static enum status
 open_log(const struct db_local *l, struct fault *fault)
 {
@@ -590,46 +288,23 @@ open_log(const struct db_local *l, struct fault *fault)
 	return OK;
 }
 
+/* initdb works beside; the rename is the moment from which there is a cluster. */
 static enum status
-start_server(struct db_local *l, bool durable, struct fault *fault)
+make_cluster(const struct db_local *l, struct fault *fault)
 {
-	char *program = mem_printf("%s/postgres", l->bin);
-	char *argv[] = { program,
-		         (char[]){ "-D" },
-		         l->data,
-		         (char[]){ "-k" },
-		         l->socket,
-		         (char[]){ "-p" },
-		         (char[]){ "5432" },
-		         (char[]){ "-c" },
-		         durable ? (char[]){ "fsync=on" } : (char[]){ "fsync=off" },
-		         NULL };
-	enum status st = spawn(l, argv, true, &l->pid, fault);
+	char *beside = mem_printf("%s/data.new", l->folder);
+	enum status st;
 
-	free(program);
-	return st;
-}
-
-static enum status
-wait_ready(struct db_local *l, struct fault *fault)
-{
-	char *maintenance = conninfo(l, "postgres", "postgres");
-	int64_t until = clock_mono() + START_LIMIT;
-	enum status st = OK;
-	int how;
-
-	while (PQping(maintenance) != PQPING_OK && st == OK) {
-		if (waitpid(l->pid, &how, WNOHANG) == l->pid) {
-			l->pid = 0;
-			st = last_words(l, "the private PostgreSQL did not start", fault);
-		} else if (clock_mono() > until) {
-			st = fault_set(fault, TIMEOUT,
-			               "the private PostgreSQL did not start in time");
-		} else {
-			nap();
-		}
-	}
-	free(maintenance);
+	st = clear(beside, fault);
+	if (st == OK)
+		st = own_folder(l, beside, fault);
+	if (st == OK)
+		st = server_initdb(l, beside, fault);
+	if (st == OK)
+		st = append_settings(beside, fault);
+	if (st == OK && rename(beside, l->data) != 0)
+		st = fault_errno(fault, errno, "cannot put the new cluster at %s", l->data);
+	free(beside);
 	return st;
 }
 
@@ -699,8 +374,20 @@ prepare_folder(struct db_local *l, const char *folder, struct fault *fault)
 	if (st == OK)
 		st = choose_socket(l, fault);
 	if (st == OK)
-		st = check_way(l, fault);
-	return st == OK ? end_orphans(l, fault) : st;
+		st = server_check_way(l, fault);
+	return st == OK ? server_end_orphans(l, fault) : st;
+}
+
+static enum status
+serve(struct db_local *l, bool durable, struct fault *fault)
+{
+	char *maintenance = conninfo(l, "postgres", "postgres");
+	enum status st = server_start(l, durable, maintenance, fault);
+
+	if (st == OK)
+		st = in_database(maintenance, make_database, fault);
+	free(maintenance);
+	return st;
 }
 
 enum status
@@ -716,15 +403,7 @@ db_local_start(const char *folder, bool durable, struct db_local **ret_local, st
 	if (st == OK && access(l->data, F_OK) != 0)
 		st = make_cluster(l, fault);
 	if (st == OK)
-		st = start_server(l, durable, fault);
-	if (st == OK)
-		st = wait_ready(l, fault);
-	if (st == OK) {
-		char *maintenance = conninfo(l, "postgres", "postgres");
-
-		st = in_database(maintenance, make_database, fault);
-		free(maintenance);
-	}
+		st = serve(l, durable, fault);
 	if (st != OK) {
 		db_local_stop(l);
 		return st;
@@ -747,59 +426,14 @@ db_local_host(const struct db_local *local)
 	return local->host;
 }
 
-/* Fast; at once when that takes too long; by force when even that does not help. */
-static void
-stop_server(pid_t pid)
-{
-	static const struct {
-		int signal;
-		int64_t wait;
-	} steps[] = { { SIGINT, STOP_LIMIT }, { SIGQUIT, 10 * SEC }, { SIGKILL, 10 * SEC } };
-
-	for (size_t i = 0; i < countof(steps); i++) {
-		int64_t until = clock_mono() + steps[i].wait;
-
-		kill(pid, steps[i].signal);
-		while (clock_mono() < until) {
-			if (waitpid(pid, NULL, WNOHANG) != 0)
-				return;
-			nap();
-		}
-	}
-}
-
 void
 db_local_stop(struct db_local *local)
 {
 	if (!local)
 		return;
 	if (local->pid > 0)
-		stop_server(local->pid);
+		server_stop(local->pid);
 	if (local->own_socket_folder)
 		rmdir(local->socket);
 	free_local(local);
-}
-
-enum status
-db_local_remove(const char *folder, struct fault *fault)
-{
-	struct db_local *l = mem_alloc(sizeof *l);
-	char *mark = mem_printf("%s/" MARK, folder);
-	enum status st;
-
-	l->mark_fd = -1;
-	if (access(folder, F_OK) != 0 && errno == ENOENT)
-		st = OK;
-	else if (access(mark, F_OK) != 0)
-		st = fault_set(fault, REFUSED, "%s is no cluster that penstock made", folder);
-	else
-		st = prepare_folder(l, folder, fault);
-	if (st == OK && l->folder) {
-		if (l->own_socket_folder)
-			rmdir(l->socket);
-		st = clear(l->folder, fault);
-	}
-	free(mark);
-	free_local(l);
-	return st;
 }

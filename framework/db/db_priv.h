@@ -11,6 +11,7 @@
 
 #include <libpq-fe.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
 /* A statement that this session has prepared, found by its text's address. */
 struct db_statement {
@@ -125,6 +126,33 @@ enum status schema_api_up(struct db *db, struct fault *fault);
 enum status schema_api_drop(struct db *db, struct fault *fault);
 /* m: its row in the ledger, or NULL. */
 enum status schema_api_check(const struct db_migration *m, struct fault *fault);
+
+/* ---- db_local: a private cluster, its folder and its server ---- */
+
+#define SOCKET_LOCK ".s.PGSQL.5432.lock" /* in the socket's folder: the longest name there */
+
+struct db_local {
+	char *folder, *data, *log, *bin, *socket; /* socket: the folder that it lies in */
+	bool own_socket_folder;                   /* a short one below /tmp, ours to remove */
+	char *admin, *host;
+	int mark_fd; /* locked while somebody runs it */
+	uid_t uid;   /* who the server runs as */
+	gid_t gid;
+	char *user;
+	pid_t pid; /* of the postmaster; 0: none */
+};
+
+/* Of its processes: db_local_server.c */
+
+/* Can the server's user come to its data? initdb would fail with less to say. */
+enum status server_check_way(const struct db_local *local, struct fault *fault);
+/* A server whose starter was killed ends by itself; one that does not is helped, first kindly. */
+enum status server_end_orphans(const struct db_local *local, struct fault *fault);
+enum status server_initdb(const struct db_local *local, const char *into, struct fault *fault);
+/* Waits until it answers at `conninfo`. It may run also after a failure: see local->pid. */
+enum status server_start(struct db_local *local, bool durable, const char *conninfo,
+                         struct fault *fault);
+void server_stop(pid_t pid);
 
 static inline const PGresult *
 pg_of(const struct db_result *r)

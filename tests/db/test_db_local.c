@@ -73,9 +73,6 @@ a_cluster_is_made_and_started_again_with_what_it_held(void **state)
 	l = start();
 	exec(db_local_admin(l), "SELECT a FROM kept");
 	db_local_stop(l);
-	assert_int_equal(db_local_remove(folder, &fault), OK);
-	assert_int_equal(access(folder, F_OK), -1);
-	assert_int_equal(db_local_remove(folder, &fault), OK);
 }
 
 static void
@@ -138,7 +135,6 @@ a_folder_with_other_files_is_refused_and_left_alone(void **state)
 	assert_int_equal(mkdir(folder, 0755), 0);
 	assert_int_equal(file_write(mine, "x", 1, 0644, NULL), OK);
 	assert_int_equal(db_local_start(folder, false, &l, &fault), REFUSED);
-	assert_int_equal(db_local_remove(folder, &fault), REFUSED);
 	assert_int_equal(access(mine, F_OK), 0);
 	free(mine);
 }
@@ -151,7 +147,6 @@ a_second_start_of_a_running_one_is_refused(void **state)
 	(void)state;
 	assert_int_equal(db_local_start(folder, false, &second, &fault), REFUSED);
 	assert_non_null(strstr(fault.text, "in use"));
-	assert_int_equal(db_local_remove(folder, &fault), REFUSED);
 	exec(db_local_admin(l), "SELECT 1");
 	db_local_stop(l);
 }
