@@ -4,207 +4,18 @@
  *
  * The section holds JSON objects, each ended by NUL, whose members make one
  * object. The macros of penstock.h write strings as the C source has them, so
- * adjacent literals are joined and C's own escapes translated before jansson
- * reads the text. Written for files that mean harm: see tests/fuzz.
+ * stage_literal.c goes over the text before jansson reads it. Written for files
+ * that mean harm: see tests/fuzz.
  */
 #include "stage/stage_priv.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* ---- constants as C writes them ---- */
-
-struct constant {
-	const char *p;
-	unsigned depth;
-	bool good;
-};
-
-static double constant_shift(struct constant *c);
-
-static void
-constant_space(struct constant *c)
-{
-	while (*c->p == ' ')
-		c->p++;
-}
-
-static bool
-constant_next(struct constant *c, const char *op)
-{
-	size_t len = strlen(op);
-
-	constant_space(c);
-	if (strncmp(c->p, op, len) != 0)
-		return false;
-	c->p += len;
-	return true;
-}
-
-static double
-constant_atom(struct constant *c)
-{
-	char *end;
-	double v;
-
-	if (++c->depth > 32) {
-		c->good = false;
-		return 0;
-	}
-	if (constant_next(c, "-")) {
-		v = -constant_atom(c);
-	} else if (constant_next(c, "(")) {
-		v = constant_shift(c);
-		c->good = c->good && constant_next(c, ")");
-	} else {
-		constant_space(c);
-		c->good = c->good && ((*c->p >= '0' && *c->p <= '9') || *c->p == '.');
-		if (!c->good)
-			return 0;
-		v = strtod(c->p, &end);
-		c->good = end != c->p && isfinite(v);
-		c->p = end;
-		c->p += strspn(c->p, "uUlLfF");
-	}
-	c->depth--;
-	return v;
-}
-
-static double
-constant_product(struct constant *c)
-{
-	double v = constant_atom(c);
-
-	while (c->good && constant_next(c, "*"))
-		v *= constant_atom(c);
-	return v;
-}
-
-static double
-constant_sum(struct constant *c)
-{
-	double v = constant_product(c);
-
-	while (c->good) {
-		if (constant_next(c, "+"))
-			v += constant_product(c);
-		else if (constant_next(c, "-"))
-			v -= constant_product(c);
-		else
-			break;
-	}
-	return v;
-}
-
-static double
-constant_shift(struct constant *c)
-{
-	double v = constant_sum(c);
-
-	while (c->good && constant_next(c, "<<"))
-		v = ldexp(v, (int)fmax(0, fmin(64, constant_sum(c))));
-	return v;
-}
-
-bool
-stage_constant(const char *text, double *ret)
-{
-	struct constant c = { text, 0, true };
-	double v = constant_shift(&c);
-
-	constant_space(&c);
-	if (!c.good || *c.p != '\0' || !isfinite(v))
-		return false;
-	*ret = v;
-	return true;
-}
-
-/* ---- from C's literals to JSON's strings ---- */
-
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if ((c | 32) >= 'a' && (c | 32) <= 'f')
-		return (c | 32) - 'a' + 10;
-	return -1;
-}
-
-/* p stands behind the backslash; returns where the escape ends. */
-static const char *
-tidy_escape(const char *p, const char *end, struct buf *out)
-{
-	static const char from[] = "ave?'", to[] = "\a\v\033?'";
-	const char *known;
-	unsigned v = 0;
-	int n = 0;
-
-	if (p == end)
-		return p;
-	known = *p ? strchr(from, *p) : NULL;
-	if (known) {
-		buf_printf(out, "\\u%04x", (unsigned)to[known - from]);
-		return p + 1;
-	}
-	if (*p == 'x') {
-		for (p++; p < end && hex_digit(*p) >= 0; p++)
-			v = (v << 4 | (unsigned)hex_digit(*p)) & 0xff;
-		buf_printf(out, "\\u%04x", v);
-		return p;
-	}
-	if (*p >= '0' && *p <= '7') {
-		for (; p < end && n < 3 && *p >= '0' && *p <= '7'; p++, n++)
-			v = (v << 3 | (unsigned)(*p - '0')) & 0xff;
-		buf_printf(out, "\\u%04x", v);
-		return p;
-	}
-	buf_addc(out, '\\');
-	buf_addc(out, *p);
-	return p + 1;
-}
-
-/* p stands behind an opening quote; returns where the closing one of the last adjacent literal
- * ends. */
-static const char *
-tidy_string(const char *p, const char *end, struct buf *out)
-{
-	while (p < end) {
-		if (*p == '\\') {
-			p = tidy_escape(p + 1, end, out);
-		} else if (*p == '"') {
-			const char *next = p + 1;
-
-			while (next < end && (*next == ' ' || *next == '\t'))
-				next++;
-			if (next == end || *next != '"') {
-				buf_addc(out, '"');
-				return p + 1;
-			}
-			p = next + 1;
-		} else {
-			buf_addc(out, *p++);
-		}
-	}
-	return p;
-}
-
-static void
-tidy(const char *text, size_t len, struct buf *out)
-{
-	const char *p = text, *end = text + len;
-
-	while (p < end) {
-		buf_addc(out, *p);
-		p = *p == '"' ? tidy_string(p + 1, end, out) : p + 1;
-	}
-}
 
 /* ---- the parts of the section, merged ---- */
 
@@ -218,7 +29,7 @@ merge_part(json_t *whole, const char *text, size_t len, struct fault *fault)
 	enum status st = OK;
 
 	buf_init(&tidied);
-	tidy(text, len, &tidied);
+	stage_literal_tidy(text, len, &tidied);
 	part = json_loadb(tidied.data, tidied.len, JSON_REJECT_DUPLICATES, &error);
 	if (!part || !json_is_object(part)) {
 		st = fault_set(fault, INVALID, "malformed manifest: %s",
@@ -544,99 +355,6 @@ read_whole(struct stage_manifest *manifest, json_t *whole, struct fault *fault)
 	return m.st;
 }
 
-/* ---- the tidied JSON ---- */
-
-static void
-add_text(struct buf *out, const char *name, const char *text)
-{
-	buf_printf(out, ",\"%s\":", name);
-	buf_add_json(out, text ? text : "", text ? strlen(text) : 0);
-}
-
-static void
-add_bound(struct buf *out, const char *name, const char *text)
-{
-	double v;
-
-	if (text && stage_constant(text, &v))
-		buf_printf(out, ",\"%s\":%.15g", name, v);
-	else if (text)
-		add_text(out, name, text);
-}
-
-static void
-add_options(struct buf *out, const struct stage_manifest *manifest)
-{
-	buf_adds(out, ",\"options\":[");
-	for (size_t i = 0; i < manifest->n_options; i++) {
-		const struct stage_manifest_option *option = &manifest->options[i];
-
-		buf_adds(out, i ? ",{\"name\":" : "{\"name\":");
-		buf_add_json(out, option->name, strlen(option->name));
-		add_text(out, "type", option->type);
-		buf_printf(out, ",\"required\":%s", option->required ? "true" : "false");
-		if (!option->required)
-			add_text(out, "default", option->fallback);
-		if (option->choices && *option->choices)
-			add_text(out, "choices", option->choices);
-		add_bound(out, "min", option->min);
-		add_bound(out, "max", option->max);
-		add_text(out, "help", option->help);
-		buf_addc(out, '}');
-	}
-	buf_addc(out, ']');
-}
-
-static void
-add_counters(struct buf *out, const struct stage_manifest *manifest)
-{
-	buf_adds(out, ",\"counters\":[");
-	for (size_t i = 0; i < manifest->n_counters; i++) {
-		const struct stage_manifest_counter *counter = &manifest->counters[i];
-
-		buf_adds(out, i ? ",{\"name\":" : "{\"name\":");
-		buf_add_json(out, counter->name, strlen(counter->name));
-		add_text(out, "kind", counter->kind);
-		add_text(out, "unit", counter->unit);
-		add_text(out, "help", counter->help);
-		buf_addc(out, '}');
-	}
-	buf_addc(out, ']');
-}
-
-static char *
-tidied_json(const struct stage_manifest *manifest)
-{
-	struct buf out;
-	char sum[65];
-
-	buf_init(&out);
-	buf_printf(&out, "{\"abi\":[%d,%d]", manifest->abi_major, manifest->abi_minor);
-	add_text(&out, "name", manifest->name);
-	add_text(&out, "version", manifest->version);
-	add_text(&out, "summary", manifest->summary);
-	add_text(&out, "form", manifest->form);
-	add_text(&out, "threading", manifest->threading);
-	buf_printf(&out, ",\"transactional\":%s,\"reads_db\":%s",
-	           manifest->transactional ? "true" : "false",
-	           manifest->reads_db ? "true" : "false");
-	if (manifest->max_in_flight >= 0)
-		buf_printf(&out, ",\"max_in_flight\":%lld", (long long)manifest->max_in_flight);
-	if (manifest->max_call >= 0)
-		buf_printf(&out, ",\"max_call\":%lld", (long long)manifest->max_call);
-	buf_adds(&out, ",\"routes\":[");
-	for (size_t i = 0; i < manifest->n_routes; i++) {
-		buf_adds(&out, i ? "," : "");
-		buf_add_json(&out, manifest->routes[i], strlen(manifest->routes[i]));
-	}
-	buf_addc(&out, ']');
-	add_options(&out, manifest);
-	add_counters(&out, manifest);
-	sha256_hex(&manifest->sum, sum);
-	buf_printf(&out, ",\"size\":%lld,\"sha256\":\"%s\"}", (long long)manifest->size, sum);
-	return buf_steal(&out);
-}
-
 /* ---- the whole ---- */
 
 enum status
@@ -666,7 +384,7 @@ stage_manifest_parse(const char *path, const void *file, size_t size, struct sta
 		stage_manifest_free(manifest);
 		return st;
 	}
-	manifest->json = tidied_json(manifest);
+	manifest->json = stage_manifest_json(manifest);
 	*ret = manifest;
 	return OK;
 }

@@ -48,11 +48,16 @@ enum status stage_elf_section(const void *file, size_t size, const char *name, c
 /* From the bytes of a file. stage_manifest.c */
 enum status stage_manifest_parse(const char *path, const void *file, size_t size,
                                  struct stage_manifest **ret, struct fault *fault);
+/* One object, all of it; the caller frees. stage_manifest_json.c */
+char *stage_manifest_json(const struct stage_manifest *manifest);
 /* Appends the bytes of an open file. */
 enum status stage_file_read(int fd, const char *path, struct buf *ret, struct fault *fault);
 /* "a, b,c" to a list of words; blanks around them and empty ones fall away. */
 void stage_split(const char *text, char ***ret_words, size_t *ret_n);
 void stage_split_free(char **words, size_t n);
+/* Appends JSON whose strings are written as C writes them, as JSON has them: adjacent ones joined,
+ * escapes translated. stage_literal.c */
+void stage_literal_tidy(const char *text, size_t len, struct buf *out);
 /* A constant as C writes it: 64, 0x40, 1 << 6, 64 * 1024, (1u << 20), 0.5. False: another. */
 bool stage_constant(const char *text, double *ret);
 /* Opens for reading; with `strict` refuses what stage_trust() refuses, else logs a warning. */
