@@ -276,18 +276,15 @@ lint_manifest(const struct linted *l, const char *path, const struct buf *file)
 
 /* What others may write is not given to the loader. */
 static void
-lint_loading(const struct linted *l, const char *path)
+lint_loading(const struct linted *l, const char *path, const struct buf *file)
 {
-	static const char behind[] = "cannot load it: ";
 	struct rule rule = loader;
 	struct fault fault = { 0 };
-	bool said;
 
-	if (l->asks_host || stage_trust(path, NULL) != OK || stage_loads(path, &fault) == OK)
+	if (l->asks_host || stage_trust(path, NULL) != OK || stage_loader_ask(file, &fault) == OK)
 		return;
 	rule.todo = fault.hint[0] ? fault.hint : "build it anew for this machine";
-	said = strncmp(fault.text, behind, strlen(behind)) == 0;
-	find(l, &rule, fault.text + (said ? strlen(behind) : 0));
+	find(l, &rule, fault.text);
 }
 
 enum status
@@ -311,7 +308,7 @@ stage_lint(const char *path, void (*found)(void *data, const struct stage_findin
 		lint_symbols(&l);
 		lint_dynamic(&l);
 		lint_stack(&l);
-		lint_loading(&l, path);
+		lint_loading(&l, path, &file);
 	}
 	buf_done(&file);
 	return st;

@@ -116,8 +116,7 @@ listen(int fd, struct buf *answer, struct fault *fault)
 		if (ready < 0 && errno == EINTR)
 			continue;
 		if (ready <= 0 || answer->len > ANSWER_MOST)
-			return fault_set(fault, INVALID,
-			                 "cannot load it: the loader comes to no end with it");
+			return fault_set(fault, INVALID, "the loader comes to no end with it");
 		got = read(fd, buf_reserve(answer, 4096), 4096);
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -197,7 +196,7 @@ judge_symbols(const char *all, struct fault *fault)
 		n++;
 	if (n == 0)
 		return OK;
-	fault_set(fault, INVALID, "cannot load it: %.*s", length(first, "\t\n"), first);
+	fault_set(fault, INVALID, "%.*s", length(first, "\t\n"), first);
 	at = strlen(fault->text);
 	if (n > 1)
 		snprintf(fault->text + at, sizeof fault->text - at, ", and %zu more", n - 1);
@@ -212,53 +211,72 @@ judge(const char *all, int how, struct fault *fault)
 
 	if ((found = strstr(all, "'" ITS_PATH "' from LD_PRELOAD cannot be preloaded ("))) {
 		from = strchr(found, '(') + 1;
-		return fault_set(fault, INVALID, "cannot load it: %.*s", length(from, ")\n"), from);
+		return fault_set(fault, INVALID, "%.*s", length(from, ")\n"), from);
 	}
 	if ((found = strstr(all, " => not found"))) {
 		from = word(all, found);
-		return fault_set(fault, INVALID,
-		                 "cannot load it: %.*s: cannot open shared object file",
+		return fault_set(fault, INVALID, "%.*s: cannot open shared object file",
 		                 (int)(found - from), from);
 	}
 	if ((found = strstr(all, "' not found (required by ")) && (from = word(all, found)) > all) {
 		from = word(all, from - 1);
 		from = word(all, from - 1);
-		return fault_set(fault, INVALID, "cannot load it: %.*s' not found",
-		                 (int)(found - from), from);
+		return fault_set(fault, INVALID, "%.*s' not found", (int)(found - from), from);
 	}
 	if (WIFSIGNALED(how))
-		return fault_set(fault, INVALID,
-		                 "cannot load it: the loader dies of it, by signal %d (%s)",
+		return fault_set(fault, INVALID, "the loader dies of it, by signal %d (%s)",
 		                 WTERMSIG(how), strsignal(WTERMSIG(how)));
 	if (!strstr(all, "\t" ITS_PATH " (0x"))
-		return fault_set(fault, INVALID, "the loader does not say whether it can load it");
+		return fault_set(fault, INVALID, "the loader does not say whether it can");
 	return judge_symbols(all, fault);
+}
+
+enum status
+stage_loader_ask(const struct buf *file, struct fault *fault)
+{
+	struct buf answer;
+	enum status st;
+	int fd = -1, how = 0;
+
+	buf_init(&answer);
+	st = copy_in_memory(file->data, file->len, &fd, fault);
+	if (st == OK)
+		st = ask(fd, &answer, &how, fault);
+	if (st == OK && (st = judge(answer.data ? answer.data : "", how, fault)) != OK)
+		stage_loader_hint(fault);
+	if (fd >= 0)
+		close(fd);
+	buf_done(&answer);
+	return st;
+}
+
+enum status
+stage_loader_takes(const char *path, const struct buf *file, struct fault *fault)
+{
+	struct fault why = { 0 };
+	enum status st = stage_loader_ask(file, &why);
+
+	if (st == OK || !fault)
+		return st;
+	*fault = why;
+	if (st == INVALID)
+		fault_set(fault, st, "cannot load it: %s", why.text);
+	fault_where(fault, "%s", path);
+	return st;
 }
 
 enum status
 stage_loads(const char *path, struct fault *fault)
 {
-	struct fault local = { 0 };
-	struct buf file, answer;
+	struct buf file;
 	enum status st;
-	int fd = -1, how = 0;
 
-	if (!fault)
-		fault = &local;
 	buf_init(&file);
-	buf_init(&answer);
 	st = file_read(path, STAGE_PLUGIN_MOST, &file, fault);
 	if (st == OK)
-		st = copy_in_memory(file.data, file.len, &fd, fault);
-	if (st == OK)
-		st = ask(fd, &answer, &how, fault);
-	if (st == OK && (st = judge(answer.data ? answer.data : "", how, fault)) != OK)
-		stage_loader_hint(fault);
-	if (st != OK && !fault->where[0])
+		st = stage_loader_takes(path, &file, fault);
+	else if (fault && !fault->where[0])
 		fault_where(fault, "%s", path);
-	if (fd >= 0)
-		close(fd);
 	buf_done(&file);
-	buf_done(&answer);
 	return st;
 }

@@ -177,7 +177,12 @@ size_t stage_clean_code(const char *code, char *out);
 size_t stage_clean_message(const char *message, char *out);
 bool stage_outcome_known(uint32_t outcome); /* one that a plugin may choose, LATER included */
 enum counter stage_outcome_counter(uint32_t outcome);
-/* What to do about what the loader said. stage_loader.c */
+/* What stage_loads() asks, of a file's bytes; stage_loader.c. INVALID: the fault has the loader's
+ * reason alone, and what to do about it. */
+enum status stage_loader_ask(const struct buf *file, struct fault *fault);
+/* The same in the words of a refusal: "cannot load it: ...", where. */
+enum status stage_loader_takes(const char *path, const struct buf *file, struct fault *fault);
+/* What to do about what the loader said. */
 void stage_loader_hint(struct fault *fault);
 void stage_open_error(const struct ps_open *open, const char *text); /* stage_open.c */
 
