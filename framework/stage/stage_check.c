@@ -83,19 +83,25 @@ stage_check(const struct stage_manifest *manifest, const struct config_stage *st
 	return INVALID;
 }
 
+/* Opened once: what was found fit is what is read, and what the loader is given. */
 static enum status
 find_manifest(const struct settings *set, const struct config_stage *stage,
               struct stage_manifest **ret_manifest, struct fault *fault)
 {
 	char *path = NULL;
+	struct buf file;
+	int fd = -1;
 	enum status st = stage_find(set->plugin_path, stage->plugin, &path, fault);
 
-	if (st == OK && set->strict_files)
-		st = stage_trust(path, fault);
+	buf_init(&file);
 	if (st == OK)
-		st = stage_manifest_read(path, ret_manifest, fault);
+		st = set->strict_files ? stage_trust_open(path, true, &fd, fault)
+		                       : stage_file_open(path, &fd, fault);
 	if (st == OK)
-		st = stage_loads(path, fault);
+		st = stage_manifest_take(fd, path, &file, ret_manifest, fault);
+	if (st == OK)
+		st = stage_loader_takes(path, &file, fault);
+	buf_done(&file);
 	free(path);
 	return st;
 }

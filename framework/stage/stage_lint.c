@@ -18,6 +18,7 @@ struct linted {
 	Elf64_Shdr dynamic, dynamic_texts, symbols, symbol_texts;
 	size_t n_dynamic, n_symbols;
 	bool asks_host; /* for a symbol, and that was told */
+	bool trusted;   /* what others may write is not given to the loader */
 	void (*found)(void *data, const struct stage_finding *finding);
 	void *data;
 };
@@ -274,17 +275,30 @@ lint_manifest(const struct linted *l, const char *path, const struct buf *file)
 		stage_manifest_free(m);
 }
 
-/* What others may write is not given to the loader. */
 static void
-lint_loading(const struct linted *l, const char *path, const struct buf *file)
+lint_loading(const struct linted *l, const struct buf *file)
 {
 	struct rule rule = loader;
 	struct fault fault = { 0 };
 
-	if (l->asks_host || stage_trust(path, NULL) != OK || stage_loader_ask(file, &fault) == OK)
+	if (l->asks_host || !l->trusted || stage_loader_ask(file, &fault) == OK)
 		return;
 	rule.todo = fault.hint[0] ? fault.hint : "build it anew for this machine";
 	find(l, &rule, fault.text);
+}
+
+static enum status
+read_file(struct linted *l, const char *path, struct buf *file, struct fault *fault)
+{
+	enum status st;
+	int fd;
+
+	l->trusted = stage_trust_open(path, true, &fd, NULL) == OK;
+	if (!l->trusted)
+		return file_read(path, STAGE_PLUGIN_MOST, file, fault);
+	st = stage_file_read(fd, path, file, fault);
+	close(fd);
+	return st;
 }
 
 enum status
@@ -296,7 +310,7 @@ stage_lint(const char *path, void (*found)(void *data, const struct stage_findin
 	enum status st;
 
 	buf_init(&file);
-	st = file_read(path, STAGE_PLUGIN_MOST, &file, fault);
+	st = read_file(&l, path, &file, fault);
 	if (st == OK && (st = stage_elf_open(file.data, file.len, &l.elf, fault)) != OK)
 		fault_where(fault, "%s", path);
 	if (st == OK) {
@@ -308,7 +322,7 @@ stage_lint(const char *path, void (*found)(void *data, const struct stage_findin
 		lint_symbols(&l);
 		lint_dynamic(&l);
 		lint_stack(&l);
-		lint_loading(&l, path, &file);
+		lint_loading(&l, &file);
 	}
 	buf_done(&file);
 	return st;

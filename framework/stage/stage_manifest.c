@@ -417,27 +417,47 @@ stage_file_read(int fd, const char *path, struct buf *ret, struct fault *fault)
 }
 
 enum status
-stage_manifest_read(const char *path, struct stage_manifest **ret, struct fault *fault)
+stage_file_open(const char *path, int *ret_fd, struct fault *fault)
 {
-	struct buf file;
-	enum status st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0 && errno == ENOENT)
 		return fault_set(fault, NOT_FOUND, "there is no file %s", path);
 	if (fd < 0)
 		return fault_errno(fault, errno, "cannot open %s", path);
-	buf_init(&file);
-	st = stage_file_read(fd, path, &file, fault);
+	*ret_fd = fd;
+	return OK;
+}
+
+enum status
+stage_manifest_take(int fd, const char *path, struct buf *file, struct stage_manifest **ret,
+                    struct fault *fault)
+{
+	enum status st = stage_file_read(fd, path, file, fault);
+
+	close(fd);
 	if (st == OK)
-		st = stage_manifest_parse(path, file.data, file.len, ret, fault);
-	if (st == OK && (st = stage_elf_check_stack(file.data, file.len, fault)) != OK) {
+		st = stage_manifest_parse(path, file->data, file->len, ret, fault);
+	if (st == OK && (st = stage_elf_check_stack(file->data, file->len, fault)) != OK) {
 		fault_where(fault, "%s", path);
 		stage_manifest_free(*ret);
 		*ret = NULL;
 	}
+	return st;
+}
+
+enum status
+stage_manifest_read(const char *path, struct stage_manifest **ret, struct fault *fault)
+{
+	struct buf file;
+	int fd;
+	enum status st = stage_file_open(path, &fd, fault);
+
+	if (st != OK)
+		return st;
+	buf_init(&file);
+	st = stage_manifest_take(fd, path, &file, ret, fault);
 	buf_done(&file);
-	close(fd);
 	return st;
 }
 

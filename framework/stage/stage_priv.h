@@ -50,6 +50,11 @@ enum status stage_manifest_parse(const char *path, const void *file, size_t size
                                  struct stage_manifest **ret, struct fault *fault);
 /* One object, all of it; the caller frees. stage_manifest_json.c */
 char *stage_manifest_json(const struct stage_manifest *manifest);
+/* For reading, whoever may write it: see stage_trust_open(). */
+enum status stage_file_open(const char *path, int *ret_fd, struct fault *fault);
+/* Of an open file, which it closes: its bytes, and the manifest in them. */
+enum status stage_manifest_take(int fd, const char *path, struct buf *file,
+                                struct stage_manifest **ret, struct fault *fault);
 /* Appends the bytes of an open file. */
 enum status stage_file_read(int fd, const char *path, struct buf *ret, struct fault *fault);
 /* "a, b,c" to a list of words; blanks around them and empty ones fall away. */
