@@ -60,6 +60,8 @@ change(struct cli *cli, const char *one, const char *many, const char *done)
 
 	if (cli->argc > 0 && has_filter(cli))
 		return cli_usage(cli, "an ID or filters: only one of them");
+	if (cli->argc > 0 && cli_flag(cli, "dry-run"))
+		return cli_usage(cli, "--dry-run is for filters: an ID acts at once");
 	if (cli->argc > 0)
 		return cli_change_one(cli, one, done, "it is no dead letter");
 	end = filter_args(cli, &args);

@@ -89,6 +89,8 @@ is 'its message by then' '"do"' "$("$penstock" job output "$bad" | grep -o '"do"
 ok 'as it was enqueued' says '"who": "x"' "$penstock" job output "$bad" --hop 0
 ok 'no such hop' exits 1 "$penstock" job output "$bad" --hop 9
 before=$(sql "select count(*) from penstock.failure where job = $bad")
+ok 'a dry run of one is refused' exits 2 "$penstock" dead purge "$bad" --dry-run
+is 'and leaves it dead' dead "$(sql "select state from penstock.job_state($bad)")"
 ok 'it is replayed' "$penstock" dead replay "$bad"
 ok 'at the stage where it failed, and fails again' wait_for 90 sql_is "select count(*) from penstock.failure f join penstock.lane l on l.id = f.lane where job = $bad and stage = 'second'" $((before + 1))
 ok 'only dead ones' exits 1 "$penstock" dead replay "$id"
