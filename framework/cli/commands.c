@@ -18,6 +18,8 @@ const struct cli_kind_of_value cli_kinds[] = {
 	{ "COMMAND",       CLI_COMMANDS,  NULL },
 	{ "SETTING=VALUE", CLI_SETTINGS,  NULL },
 	{ "STATE",         CLI_WORDS,     "ready running deferred waiting dead completed discarded cancelled" },
+	{ "OPEN-STATE",    CLI_WORDS,     "ready running deferred waiting" },
+	{ "HELD-STATE",    CLI_WORDS,     "deferred dead" },
 	{ "SHELL",         CLI_WORDS,     "bash zsh fish" },
 	{ "COLUMN",        CLI_WORDS,     "order rate inside queue p99 cpu errors" },
 	{ "LEVEL",         CLI_WORDS,     "debug info warning error" },
@@ -92,15 +94,17 @@ static const struct cli_option jobs_options[] = {
 	{ NULL, 0, NULL, NULL }
 };
 
-static const struct cli_option jobs_change_options[] = {
-	{ "pipeline", 'p', "PIPELINE",  "of this pipeline only" },
-	{ "stage",    0,   "STAGE",  "at this stage only" },
-	{ "state",    0,   "STATE", "in this state only" },
-	{ "attribute", 'a', "NAME=VALUE", "that were enqueued with this attribute" },
-	{ "dry-run",  0,   NULL,    "say how many it would be, and do nothing" },
-	{ "confirm",  0,   NULL,    "do it" },
+#define JOBS_CHANGE(STATE) \
+	{ "pipeline", 'p', "PIPELINE",  "of this pipeline only" }, \
+	{ "stage",    0,   "STAGE",  "at this stage only" }, \
+	{ "state",    0,   STATE, "in this state only" }, \
+	{ "attribute", 'a', "NAME=VALUE", "that were enqueued with this attribute" }, \
+	{ "dry-run",  0,   NULL,    "say how many it would be, and do nothing" }, \
+	{ "confirm",  0,   NULL,    "do it" }, \
 	{ NULL, 0, NULL, NULL }
-};
+
+static const struct cli_option jobs_cancel_options[] = { JOBS_CHANGE("OPEN-STATE") };
+static const struct cli_option jobs_retry_options[] = { JOBS_CHANGE("HELD-STATE") };
 
 static const struct cli_option job_output_options[] = {
 	{ "hop",  0, "N",    "as it was after so many stages; 0: as it was enqueued; default: the last that is stored" },
@@ -283,10 +287,10 @@ const struct cli_command cli_commands[] = {
 	{ "jobs cancel", "", "end waiting jobs as cancelled, and ask running ones to end",
 	  "Running jobs end behind the stage that they are in, unless they complete there.\n"
 	  "Needs --confirm, or --dry-run.",
-	  jobs_change_options, 0, 0, jobs_cancel_command },
+	  jobs_cancel_options, 0, 0, jobs_cancel_command },
 	{ "jobs retry", "", "run deferred jobs now, and replay dead ones",
 	  "Needs --confirm, or --dry-run.",
-	  jobs_change_options, 0, 0, jobs_retry_command },
+	  jobs_retry_options, 0, 0, jobs_retry_command },
 	{ "job show", "ID", "one job: where it is, its message, its failures", "",
 	  none, 1, 1, job_show_command },
 	{ "job cancel", "ID", "end one job as cancelled, or ask it to end if it runs", "",

@@ -98,6 +98,8 @@ ok 'and says what it is' says "job $id is completed: it is no dead letter" "$pen
 ok 'without a word nothing is done' exits 2 "$penstock" dead purge --code OTHER
 is 'given up' 2 "$("$penstock" dead purge --code OTHER --confirm --json | grep -o '"purged": [0-9]*' | grep -o '[0-9]*')"
 ok 'one stays' wait_for 90 sql_is "select sum(dead) from penstock.lanes where pipeline = 'steps'" 1
+ok 'a state that cancel leaves alone is refused' says 'ready running deferred waiting' exits 2 "$penstock" jobs cancel --state dead --dry-run
+ok 'and one that retry does' says 'deferred dead' exits 2 "$penstock" jobs retry --state completed --dry-run
 is 'jobs retry replays it as well' 1 "$("$penstock" jobs retry -p steps --state dead --confirm --json | grep -o '"replayed": [0-9]*' | grep -o '[0-9]*')"
 ok 'it dies again' wait_for 90 sql_is "select count(*) from penstock.failure where job = $bad" $((before + 2))
 
