@@ -13,6 +13,15 @@
 
 /* ---- messages ---- */
 
+/* A path that leads to no file that may be used, in an argument or in the configuration: not the
+ * system's trouble. */
+static bool
+named_wrongly(int errnum)
+{
+	return errnum == ENOENT || errnum == ENOTDIR || errnum == EISDIR || errnum == EACCES ||
+	       errnum == ELOOP || errnum == ENAMETOOLONG;
+}
+
 int
 cli_fail(const struct fault *fault)
 {
@@ -28,8 +37,8 @@ cli_fail(const struct fault *fault)
 	switch (fault->status) {
 	case AWAY:
 	case UNKNOWN:
-	case SYSTEM:
 	case TIMEOUT: return CLI_AWAY;
+	case SYSTEM: return named_wrongly(fault->errnum) ? CLI_WRONG : CLI_AWAY;
 	case SQL:
 		/* our own refusals, and values that are none, are wrong input; the rest is the
 		 * database's trouble */

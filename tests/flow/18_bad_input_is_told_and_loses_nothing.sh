@@ -105,7 +105,9 @@ row 'a NUL byte in a line'             2 'stdin:2'                        lines 
 row 'invalid UTF-8 in a line'          2 'stdin:2: invalid UTF-8'         lines '{}\n{"a": "\377"}\n'
 row 'a line that is too long'          2 'stdin:1'                        bash -c "(printf '{\"a\": \"'; head -c 1100000 /dev/zero | tr '\\0' x; printf '\"}\n') | '$penstock' enqueue p --lines -"
 row 'a body that is too large'         2 '64'                             bash -c "truncate -s 67108865 '$work/large'; '$penstock' enqueue p --body '$work/large'"
-row 'a body that is not there'         3 '/nowhere: No such file'                        p enqueue p --body /nowhere
+row 'a body that is not there'         2 '/nowhere: No such file'                        p enqueue p --body /nowhere
+row 'lines that are not there'         2 '/nowhere: No such file'                        p enqueue p --lines /nowhere
+row 'a folder that is not there'       2 '/nowhere: No such file'                        p enqueue p --folder /nowhere
 row 'a priority beyond 16 bits'        2 '--priority: 40000 is out of range: -32768'                        p enqueue p --priority 40000
 row 'a time that is none'              2 'a time is written as'           p enqueue p --at tomorrowish
 row 'a trace context that is none'     2 'of 32, 16 and 2 hex digits'     p enqueue p --traceparent 00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01

@@ -109,7 +109,7 @@ ok 'no file' bad '{"body_file": "nowhere"}' 'nowhere'
 ok 'no attempt' bad '{"attempt": 0}' 'attempt is to be a whole number'
 : > empty
 ok 'no job at all' says 'has no job in it' exits 2 try "$stages/noop.so" --input empty
-ok 'a folder' says 'Is a directory' exits 3 try "$stages/noop.so" --input folder
+ok 'a folder' says 'Is a directory' exits 2 try "$stages/noop.so" --input folder
 ok 'what does not go together' says '--body does not go with --input' exits 2 try "$stages/noop.so" --input jobs.jsonl --body jobs.jsonl
 ok 'what needs lines' says '--fault needs --input' exits 2 try "$stages/noop.so" --fault body
 printf '{"oucome": \n' > broken
