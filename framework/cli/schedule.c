@@ -70,21 +70,16 @@ schedule_put_command(struct cli *cli)
 static int
 find_source(struct cli *cli, const char *name, char **ret)
 {
-	char *source = NULL;
 	struct db_result *r;
-	struct db *db;
-	int end = cli_open(cli, &db);
+	int end = cli_call(cli, sql_schedule_list, NULL, &r);
 
 	if (end != CLI_OK)
 		return end;
-	if (db_call(db, sql_schedule_list, NULL, &r, NULL) == OK) {
-		for (int i = 0; i < db_rows(r); i++)
-			if (strcmp(db_text(r, i, 0), name) == 0 && !db_null(r, i, 7))
-				source = mem_dup(db_text(r, i, 7));
-		db_result_free(r);
-	}
-	db_close(db);
-	*ret = source;
+	*ret = NULL;
+	for (int i = 0; i < db_rows(r); i++)
+		if (strcmp(db_text(r, i, 0), name) == 0 && !db_null(r, i, 7))
+			*ret = mem_dup(db_text(r, i, 7));
+	db_result_free(r);
 	return CLI_OK;
 }
 

@@ -60,6 +60,10 @@ ok 'the host drains' stop_host "$host"
 sed -i '/"evening"/d; s/};  *},$/}; }/; s/; },$/; }/' "$work/pipelines.d/clock.conf"
 start_host five
 is 'one that is gone from the configuration goes' 'morning nightly' "$(sql "select string_agg(name, ' ' order by name) from penstock.schedules")"
+sql 'revoke select on penstock.schedules from penstock_host'
+ok 'where its place cannot be looked up that is told' says 'permission denied for view schedules' "$penstock" schedule drop morning
+is 'and nothing is dropped' 2 "$(sql 'select count(*) from penstock.schedules')"
+sql 'grant select on penstock.schedules to penstock_host'
 ok 'one that is dropped by hand comes again, and says where it stands' says "clock.conf:3 has it: it comes again" "$penstock" schedule drop morning
 ok 'the host drains' stop_host "$host"
 sed -i 's/Tokyo/Atlantis/' "$work/pipelines.d/clock.conf"
