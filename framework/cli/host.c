@@ -116,12 +116,12 @@ reload_command(struct cli *cli)
 /* ---- tables ---- */
 
 static void
-add_cell(struct cli_table *t, enum cli_kind kind, const json_t *value)
+add_cell(struct cli_table *t, const json_t *value)
 {
 	if (json_is_string(value))
 		cli_cell_text(t, json_string_value(value));
-	else if (kind == CLI_SECONDS && json_is_number(value))
-		cli_cell_double(t, json_number_value(value));
+	else if (json_is_real(value))
+		cli_cell_double(t, json_real_value(value));
 	else if (json_is_integer(value))
 		cli_cell_int(t, json_integer_value(value));
 	else if (json_is_boolean(value))
@@ -134,7 +134,7 @@ static void
 add_row(struct cli_table *t, const struct cli_column *columns, const json_t *object)
 {
 	for (size_t c = 0; columns[c].name; c++)
-		add_cell(t, columns[c].kind, json_object_get(object, columns[c].name));
+		add_cell(t, json_object_get(object, columns[c].name));
 }
 
 static struct cli_table *

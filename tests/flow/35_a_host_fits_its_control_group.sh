@@ -29,6 +29,8 @@ if [ -n "$cpu" ] && [ -n "$memory" ] && mkdir "$cpu/$group" "$memory/$group" 2> 
 	hosts+=("$host")
 	ok 'a host starts in a group' wait_for 90 listed one
 	is 'half a core is one worker' '0.5 1' "$(status '"\(.cpus) \(.processes[0].workers)"')"
+	quota_shown() { "$penstock" host status -s name=one -s "run_dir=$work/one" | grep -qE '^cpus +0\.5$'; }
+	ok 'people are shown it, too' quota_shown
 	is 'its limit of memory is seen' 536870912 "$(status .memory_limit)"
 	is 'three quarters are for the worker' 402653184 "$(status .worker_memory)"
 	ok 'which is told' grep -q 'the configured memory does not fit into this control group.*limit="512 MiB" worker_memory="384 MiB"' "$work/one.log"
