@@ -134,10 +134,10 @@ compare_counters(const struct cli *cli, struct db *db, struct counted *c)
 	}
 	compare_stages(c, r);
 	if (c->wrong == 0)
-		snprintf(
-		    c->detail, sizeof c->detail,
-		    "%lld jobs completed or discarded since this host began%s", (long long)c->jobs,
-		    c->more_is_fair ? "; some that a lost process settled may be uncounted" : "");
+		snprintf(c->detail, sizeof c->detail,
+		         "completed or discarded since this host began: %lld%s", (long long)c->jobs,
+		         c->more_is_fair ? "; some that a lost process settled may be uncounted"
+		                         : "");
 	db_result_free(r);
 }
 

@@ -18,6 +18,7 @@ id=$(sql "begin; create table orders (id int); insert into orders values (1);
           select penstock.enqueue('echo', '{\"text\": \"hello\"}'); commit" | tail -n 1)
 ok 'one in a transaction that commits is processed' "$penstock" wait echo --timeout 120s
 is 'and its state says so' completed "$(sql "select state from penstock.job_state($id)")"
+ok 'verify counts it as one' says 'dead or settled: 1' "$penstock" verify
 ok 'the command shows it with what the stages made of it' says 'echo/first' "$penstock" job show "$id"
 is 'many jobs go in with one call' 250 "$(sql "select cardinality(penstock.enqueue_many('echo', array_fill('{}'::json, array[250])))")"
 ok 'and are all processed' "$penstock" wait echo --timeout 120s

@@ -37,25 +37,25 @@ begin
 	select * into c from penstock.conservation();
 	invariant := 'no job is lost';
 	violations := greatest(c.jobs - c.present, 0);
-	detail := format('%s jobs, %s of them are ready, deferred, running, waiting, dead or settled', c.jobs, c.present);
+	detail := format('jobs: %s; ready, deferred, running, waiting, dead or settled: %s', c.jobs, c.present);
 	return next;
 	invariant := 'nothing is held that is not a job';
 	violations := c.distinct_ids - c.present;
-	detail := format('%s ids held', c.distinct_ids);
+	detail := format('ids held: %s', c.distinct_ids);
 	return next;
 	invariant := 'every job is in one place only';
 	violations := c.held - c.distinct_ids;
-	detail := format('%s ids in all sets, %s distinct', c.held, c.distinct_ids);
+	detail := format('ids in all sets: %s, distinct: %s', c.held, c.distinct_ids);
 	return next;
 	return query select 'every set has the size that it says',
-		count(*) filter (where h.n <> penstock.cardinality(h.jobs) or h.bytes < 0), format('%s sets', count(*))
+		count(*) filter (where h.n <> penstock.cardinality(h.jobs) or h.bytes < 0), format('sets: %s', count(*))
 		from penstock.held() h;
 	return query select 'every set is in a lane that is there', count(*), coalesce('lane ' || min(q.lane), '')
 		from (select lane from penstock.parcel union all select lane from penstock.deferred union all select lane from penstock.lease
 		      union all select lane from penstock.waiting union all select lane from penstock.ordered union all select lane from penstock.dead union all select lane from penstock.settled
 		      union all select lane from penstock.parked union all select lane from penstock.arrival) q
 		where not exists (select from penstock.lane l where l.id = q.lane);
-	return query select 'every stored message is there', count(*) filter (where o.job is null), format('%s jobs with one', count(*))
+	return query select 'every stored message is there', count(*) filter (where o.job is null), format('jobs with one: %s', count(*))
 		from (select jobs, input_hop from penstock.parcel union all select jobs, input_hop from penstock.deferred
 		      union all select jobs, input_hop from penstock.lease union all select jobs, input_hop from penstock.dead union all select jobs, input_hop from penstock.parked
 		      union all select jobs, input_hop from penstock.arrival
@@ -89,7 +89,7 @@ begin
 		      cross join lateral unnest(coalesce(l.key_jobs, m.jobs), coalesce(l.job_keys, m.keys)) as u(job, key)
 		      where l.jobs @> u.job group by l.lane, u.key having count(*) > max(l.key_limit)) k;
 	return query select 'every dead letter has a reason', count(*) filter (where not exists (select from penstock.failure f where f.job = g.id)),
-		format('%s dead letters', count(*))
+		format('dead letters: %s', count(*))
 		from penstock.dead q cross join unnest(q.jobs) r cross join generate_series(lower(r), upper(r) - 1) as g(id);
 	return query select 'attempts are within their limits', count(*), coalesce('lane ' || min(q.lane), '')
 		from (select lane, attempt from penstock.parcel union all select lane, attempt from penstock.deferred
