@@ -105,6 +105,8 @@ is 'and no lane is left of it' 'a c' "$("$penstock" lanes -p docs --json | jq -r
 rm "$work/pipelines.d/third.conf"
 ok 'an empty pipeline is removed' reload --wait
 ok 'nothing can be put into it' exits 2 "$penstock" enqueue third '{}'
+known() { "$penstock" enqueue third '{}' 2>&1 | grep 'Known: ' | grep -v third; }
+ok 'nor is it told as one that is known' known
 ok 'it goes' wait_for 90 status_is '.leaving | length' 0
 ok 'the queue is in order' "$penstock" verify -q
 is 'no job was charged' 0 "$(sql 'select count(*) from penstock.failure')"

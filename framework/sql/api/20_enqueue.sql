@@ -11,7 +11,8 @@ begin
 		raise exception 'there is no pipeline ''%''', coalesce(p_name, 'null')
 			using errcode = 'PS003',
 			      hint = 'A pipeline is known once a host that has it was started. Known: ' ||
-			             coalesce((select string_agg(name, ', ' order by name) from penstock.pipeline), 'none') || '.';
+			             coalesce((select string_agg(p.name, ', ' order by p.name)
+			                       from penstock.pipeline p join penstock.lane l on l.pipeline = p.id and l.position = 0), 'none') || '.';
 	end if;
 end $$;
 
