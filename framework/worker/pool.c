@@ -286,8 +286,10 @@ load_stage(struct pool *pool, struct lane *lane, struct fault *fault)
 	char *path;
 	enum status st = stage_find(set->plugin_path, lane->conf->plugin, &path, fault);
 
-	if (st != OK)
+	if (st != OK) {
+		fault_where(fault, "%s:%d", lane->conf->file, lane->conf->line);
 		return st;
+	}
 	spec.path = path;
 	snprintf(lane->title, sizeof(lane->title), "plugin %s of stage %s.%s", lane->conf->plugin,
 	         spec.pipeline, lane->conf->name);

@@ -64,7 +64,7 @@ ok 'also by SIGHUP, with its fault in the log' wait_for 90 grep -q "unknown sett
 rm "$work/pipelines.d/bad.conf"
 pipeline bad 'name = "x"; plugin = "not_there";'
 ok 'a plugin that is not there is refused' exits 1 reload --wait
-ok 'with its name' says 'not_there' reload --wait
+ok 'with its name and its place' says 'bad.conf:1: there is no plugin not_there.so' reload --wait
 mkdir "$work/plugins"
 head -c 3000 "$build/test/stages/echo.so" > "$work/plugins/broken.so"
 pipeline bad 'name = "x"; plugin = "broken";'
