@@ -175,8 +175,12 @@ stage_instance_open(struct release *r, void **ret_instance, struct fault *fault)
 	}
 	code = r->d.open(&open, &instance);
 	if (code != 0) {
-		fault_set(fault, INVALID, "open() failed with %d: %s", code,
-		          opening.text[0] ? opening.text : "the plugin does not say why");
+		if (opening.text[0])
+			fault_set(fault, INVALID, "the stage does not open: %s", opening.text);
+		else
+			fault_set(fault, INVALID,
+			          "the stage does not open: open() gave %d and does not say why",
+			          code);
 		fault_where(fault, "%s.%s", r->pipeline, r->stage);
 		return INVALID;
 	}

@@ -453,7 +453,7 @@ open_and_thread_init_may_fail_with_words(void **state)
 
 	(void)state;
 	assert_int_equal(bench_open(&bench, STAGE_FILE("life"), no_open, 1), INVALID);
-	assert_string_equal(bench.fault.text, "open() failed with 7: told to fail");
+	assert_string_equal(bench.fault.text, "the stage does not open: told to fail");
 	assert_string_equal(bench.fault.where, "pipe.bench");
 	bench_close(&bench);
 	assert_int_equal(bench_open(&bench, STAGE_FILE("life"), no_thread, 1), INVALID);
