@@ -332,7 +332,11 @@ read_secret_file(const struct given *g, const char *path, char **ret)
 	if (st == OK) {
 		if (text.len > 0 && text.data[text.len - 1] == '\n')
 			text.data[--text.len] = '\0';
-		*ret = mem_dup(text.data);
+		if (text.len == 0)
+			st = fault_set(g->fault, INVALID, "option %s: the secret %s is empty",
+			               g->row->name, path);
+		else
+			*ret = mem_dup(text.data);
 	}
 	if (text.data)
 		explicit_bzero(text.data, text.len);

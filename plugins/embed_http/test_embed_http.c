@@ -640,6 +640,23 @@ a_key_of_two_lines_is_refused(void **state)
 	unlink(path);
 }
 
+static void
+an_empty_key_file_is_refused(void **state)
+{
+	static const char *const empty[] = { "", "\n" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof empty / sizeof *empty; i++) {
+		const char *path = write_key(empty[i]);
+
+		with.key_file = path;
+		assert_int_not_equal(open_url("http://127.0.0.1:1/"), OK);
+		assert_non_null(strstr(bench.fault.text, "is empty"));
+		close_stage();
+		unlink(path);
+	}
+}
+
 /* ---- what never leaves the house ---- */
 
 static void
@@ -774,6 +791,7 @@ main(void)
 		cmocka_unit_test(the_key_is_sent),
 		cmocka_unit_test(a_wrong_key_fails_and_is_not_shown_where_the_server_repeats_it),
 		cmocka_unit_test(a_key_of_two_lines_is_refused),
+		cmocka_unit_test(an_empty_key_file_is_refused),
 		cmocka_unit_test(an_endpoint_that_is_no_url_of_http_is_refused),
 		cmocka_unit_test(a_body_that_holds_no_passages_fails_at_once),
 		cmocka_unit_test(vectors_that_make_the_body_too_large_fail_at_once),
