@@ -80,6 +80,8 @@ check_together(struct cli *cli)
 	if (closed && (cli_flag(cli, "rate") || cli_flag(cli, "arrivals")))
 		return cli_usage(cli,
 		                 "--in-flight is a closed loop: without --rate and --arrivals");
+	if (cli_flag(cli, "copies") && !cli_flag(cli, "payload"))
+		return cli_usage(cli, "--copies wants --payload, whose `path` names the file");
 	if (cli_flag(cli, "rate-to") && kind_of(cli) != LOAD_RAMP)
 		return cli_usage(cli, "--rate-to is for --arrivals ramp");
 	if (kind_of(cli) == LOAD_RAMP && !cli_flag(cli, "rate-to"))

@@ -71,6 +71,7 @@ ok 'and a shape that there is not' says 'poisson constant burst ramp' "$penstock
 mkdir "$work/docs"
 echo 'The same text.' > "$work/docs/one.txt"
 printf '{"path": "%s/docs/one.txt"}\n' "$work" > "$work/paths.jsonl"
+ok 'copies of nothing are refused' exits 2 bench copies --jobs 5 --copies "$work/copies"
 ok 'files are copied for each job' bench copies --jobs 5 --rate 100 --payload "$work/paths.jsonl" --copies "$work/copies"
 is 'no two of them the same' 5 "$(sha256sum "$work"/copies/*.txt | cut -d' ' -f1 | sort -u | wc -l)"
 is 'and the jobs name them' 5 "$(sql "select count(distinct attributes::jsonb->>'path') from penstock.job where attributes::jsonb->>'path' like '%/copies/%'")"
