@@ -174,7 +174,7 @@ top_database_start(const char *conninfo)
 	pthread_condattr_t attr;
 
 	d->conninfo = mem_dup(conninfo);
-	copy_text(d->depths.why, sizeof d->depths.why, "not asked yet");
+	copy_text(d->depths.why, sizeof d->depths.why, "nothing yet");
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
