@@ -38,8 +38,8 @@ refuse(struct ps_call *call, const GError *error)
 		return ps_fail(call, ps_this(call), "ENCRYPTED",
 		               "the document cannot be read without its password");
 	return ps_fail(call, ps_this(call), "CORRUPT",
-	               ps_printf(call, "the document is damaged: %s",
-	                         error ? error->message : "it cannot be opened"));
+	               ps_printf(call, "the document cannot be opened: %s",
+	                         error ? error->message : "poppler does not say why"));
 }
 
 static enum ps_outcome
