@@ -222,7 +222,7 @@ bool json_plain_word(const char *p);
 int json_hex4(const char *p);                       /* four hex digits, -1 when they are none */
 double json_double(const char *number, size_t len); /* of a checked number */
 
-/* ---- sha256 and random (libsodium) ---- */
+/* ---- hashes and random (libsodium) ---- */
 
 struct sha256 {
 	uint8_t bytes[32];
@@ -237,6 +237,8 @@ struct uuid {
 struct uuid uuid_random(void); /* version 4, from the kernel */
 void uuid_text(const struct uuid *uuid, char out[37]);
 uint64_t splitmix64(uint64_t x);
+/* SipHash-2-4 under a key of this process: who chooses the bytes cannot choose that they meet. */
+uint64_t hash_of(const void *bytes, size_t len);
 
 /* ---- files ---- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * hash.c - sha256 and random numbers by libsodium; mixing of integers.
+ * hash.c - hashes and random numbers by libsodium; mixing of integers.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -97,4 +97,24 @@ splitmix64(uint64_t x)
 	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
 	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
 	return x ^ (x >> 31);
+}
+
+static unsigned char hash_key[crypto_shorthash_KEYBYTES];
+
+static void
+draw_hash_key(void)
+{
+	need_sodium();
+	crypto_shorthash_keygen(hash_key);
+}
+
+uint64_t
+hash_of(const void *bytes, size_t len)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	uint64_t hash;
+
+	pthread_once(&once, draw_hash_key);
+	crypto_shorthash((unsigned char *)&hash, bytes, len, hash_key);
+	return hash;
 }

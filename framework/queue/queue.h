@@ -31,6 +31,7 @@ struct lease {
 	int16_t attempt; /* the one that this claim began: 1 for the first */
 	int16_t hop, input_hop;
 	int16_t hold;
+	int32_t key_room; /* most jobs of one key that its holder may begin; 0: it need not count */
 	size_t n;
 	struct queue_job *jobs; /* sorted by id */
 	int64_t bytes;
@@ -51,6 +52,8 @@ struct queue_claim {
 	int32_t lock; /* most parcels to lock: want divided by the lane's mean parcel size, at least
 	                 1 */
 	int64_t inline_bytes; /* bodies up to this size come with the claim */
+	int32_t key_room;     /* of a lane with a limit for each key: the caller counts, and gives a
+	                         lease with more jobs of one key back; 0: the database compares keys */
 	const struct queue_head *heads;
 	size_t n_heads;
 };

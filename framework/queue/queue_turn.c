@@ -32,6 +32,8 @@ claim_args(struct db_args *args, struct arena *arena, const struct queue_claim *
 	db_arg_int4(args, claim->lock);
 	db_arg_int2s(args, arena, priorities, claim->n_heads);
 	db_arg_int8s(args, arena, from, claim->n_heads);
+	if (claim->key_room > 0)
+		db_arg_int4(args, claim->key_room);
 }
 
 static void
@@ -204,6 +206,8 @@ read_claim(struct arena *arena, const struct db_result *r, struct queue_turn *tu
 	lease->bytes = db_int(r, 0, 6);
 	turn->last = db_int(r, 0, 7);
 	turn->parcels = (int32_t)db_int(r, 0, 8);
+	if (turn->claim->key_room > 0 && !db_null(r, 0, 9))
+		lease->key_room = (int32_t)db_int(r, 0, 9);
 	return lease;
 }
 
@@ -249,7 +253,9 @@ send_turn(struct db *db, struct arena *arena, struct queue_turn *turn)
 		st = db_pipe_send(db, sql_queue_claim_lightly, NULL, &turn->fault);
 	if (st == OK && turn->claim) {
 		claim_args(&args, arena, turn->claim);
-		st = db_pipe_send(db, sql_queue_claim, &args, &turn->fault);
+		st = db_pipe_send(
+		    db, turn->claim->key_room > 0 ? sql_queue_claim_counted : sql_queue_claim,
+		    &args, &turn->fault);
 		messages_args(&args, turn->claim);
 		if (st == OK)
 			st = db_pipe_send(db, sql_queue_messages, &args, &turn->fault);

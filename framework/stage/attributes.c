@@ -301,6 +301,23 @@ attributes_get(const char *json, size_t len, const char *path, const char **ret_
 	return OK;
 }
 
+enum status
+attributes_member(const char *json, size_t len, const char *name, const char **ret_value,
+                  size_t *ret_len)
+{
+	struct walk w = { json, json + len };
+	struct slice object, value;
+
+	walk_space(&w);
+	object = (struct slice){ w.p, (size_t)(w.end - w.p) };
+	if (object.len == 0 || *object.p != '{' ||
+	    !find_member(&object, name, strlen(name), &value))
+		return NOT_FOUND;
+	*ret_value = value.p;
+	*ret_len = value.len;
+	return OK;
+}
+
 bool
 attributes_int(const char *value, size_t len, int64_t *ret)
 {

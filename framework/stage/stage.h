@@ -247,6 +247,9 @@ enum status attributes_check_value(const char *json, size_t len, struct fault *f
 /* A slice of the value at a dotted path ("tags.0"), of checked attributes; NOT_FOUND. [any] */
 enum status attributes_get(const char *json, size_t len, const char *path, const char **ret_value,
                            size_t *ret_len);
+/* The same of a top-level member, by its whole name: dots are part of it. [any] */
+enum status attributes_member(const char *json, size_t len, const char *name,
+                              const char **ret_value, size_t *ret_len);
 /* Attributes with one top-level member set, or removed when value is NULL, in new memory of the
  * arena, NUL-terminated. INVALID, LIMIT: nothing is written. [the arena's thread] */
 enum status attributes_set(struct arena *arena, const char *json, size_t len, const char *name,

@@ -21,6 +21,13 @@
 #define SCAN_SHARE 20
 /* and come at least this often, also while there is work enough. */
 #define SCAN_LEAST SEC
+/* What one of the claims beside each other may take of a limit: beside() in sql/api/30_claim.sql.
+ */
+#define KEY_SHARE 16
+/* Leases that counting would make smaller than this are not worth it: then keys are compared for a
+ * while. */
+#define KEY_LEAN 256
+#define KEY_COMPARED SEC
 
 struct lane *
 pool_lane(struct pool *pool, int32_t id)
@@ -102,6 +109,7 @@ lease_size(const struct pool *pool, const struct lane *lane)
 			want = (int64_t)lane->want * 4;
 	}
 	most = promises < most ? promises : most;
+	most = lane->key_want > 0 && lane->key_want < most ? lane->key_want : most;
 	want = want > most ? most : want;
 	return want < 1 ? 1 : (int32_t)want;
 }
@@ -114,6 +122,32 @@ parcels_for(const struct lane *lane, int32_t want)
 	double mean = lane->parcel_jobs > 1 ? lane->parcel_jobs : 1;
 
 	return (int32_t)((double)want / mean) + 1;
+}
+
+/* See the note on counting keys. How many jobs of one key a claim promises to begin at most; 0: the
+ * database is to compare them. */
+static int32_t
+key_room(const struct lane *lane)
+{
+	return clock_mono() < lane->compare_until ? 0
+	                                          : (int32_t)(lane->conf->max_per_key / KEY_SHARE);
+}
+
+bool
+pool_counted(struct pool *pool, struct lane *lane, const struct lease *lease, size_t most)
+{
+	size_t room = (size_t)lease->key_room, fit = most > 0 ? lease->n * room / most : 0;
+	bool fits = most <= room;
+
+	pthread_mutex_lock(&pool->lock);
+	if (!fits && fit < KEY_LEAN) {
+		lane->key_want = 0;
+		lane->compare_until = clock_mono() + KEY_COMPARED;
+	} else if (!fits || (lane->key_want > 0 && fit > (size_t)lane->key_want)) {
+		lane->key_want = (int32_t)fit;
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return fits;
 }
 
 struct lane *
@@ -141,6 +175,7 @@ pool_choose(struct pool *pool, struct worker *w, struct queue_claim *ret_claim, 
 			.want_bytes = pool->config->set.lease_bytes,
 			.lock = parcels_for(lane, lane->want),
 			.inline_bytes = INLINE_BODY,
+			.key_room = key_room(lane),
 			.heads = heads,
 			.n_heads = lane->n_heads,
 		};

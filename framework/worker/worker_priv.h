@@ -42,6 +42,9 @@ struct lane {
 	double parcel_jobs; /* mean jobs that a claim took from a parcel; 0: not known yet */
 	int32_t want;       /* of the last claim */
 	int64_t asked;      /* jobs that workers claim, or have at hand */
+	int32_t key_want;   /* so many jobs have no more of one key than its room, as far as leases
+	                       told that had more; 0: none had */
+	int64_t compare_until; /* mono: until then the database compares keys */
 };
 
 struct pool_pipeline {
@@ -168,6 +171,14 @@ void pool_ask_no_more(struct pool *pool, struct worker *worker, int32_t n);
 /* What a claim taught: where the lane begins now, how large its parcels are. */
 void pool_claimed(struct pool *pool, struct lane *lane, enum status status,
                   const struct lease *lease, int64_t last, int32_t parcels);
+/* Note on counting keys. Where a stage has a limit for each key, far from it, the database needs to
+ * know how many jobs of one key a claim takes at most. To read the keys costs it more than the
+ * claim, and the host has the messages anyway. So a claim promises to begin at most a part of the
+ * limit of each key (the q of docs/decisions/0008), and its worker counts before it begins. A lease
+ * that has more is given back, and the next ones are smaller; where they would become too small the
+ * database compares for a while, and parks what has no room. */
+/* The jobs of a lease, of which at most `most` have one key: may it begin? */
+bool pool_counted(struct pool *pool, struct lane *lane, const struct lease *lease, size_t most);
 /* Jobs were put into a lane. */
 void pool_ready(struct pool *pool, int32_t lane, int16_t priority);
 /* Somebody else put jobs into a lane; of which priority is not known. [janitor] */
@@ -272,6 +283,12 @@ void settle_turn(struct worker *worker, const struct uuid *token, struct verdict
                  size_t n, bool claim_next, struct lease **ret_lease);
 /* Waits for the database with back-off. False: the host is stopping. */
 bool settle_reconnect(struct worker *worker);
+
+/* ---- worker_keys.c: limits for each key ---- */
+
+/* How many jobs of a lease have the same value of an attribute, at most. Text as the database reads
+ * it: "7" and 7 are one key, and null is none. */
+size_t keys_most(const struct lease *lease, const char *name, struct arena *arena);
 
 /* ---- worker_later.c: jobs that a plugin promised ---- */
 

@@ -250,10 +250,24 @@ settle_again(struct ending *e, enum status st, struct fault *fault, bool in_tran
 	settled_ok(e);
 }
 
+/* See the note on counting keys. */
+static bool
+has_room(struct worker *w, struct lane *lane, const struct lease *lease)
+{
+	if (lease->key_room == 0)
+		return true;
+	return pool_counted(w->pool, lane, lease,
+	                    keys_most(lease, lane->conf->limit_key, w->arena[1]));
+}
+
 /* What the claim of a turn brought. */
 static struct lease *
 claimed(struct worker *w, struct lane *lane, struct queue_turn *turn)
 {
+	if (turn->claimed == OK && !has_room(w, lane, turn->lease)) {
+		pool_orphan(w->pool, &turn->claim->token);
+		turn->claimed = EMPTY;
+	}
 	pool_ask_no_more(w->pool, w, turn->claimed == OK ? (int32_t)turn->lease->n : 0);
 	if (turn->claimed == UNKNOWN || turn->claimed == AWAY)
 		pool_orphan(w->pool, &turn->claim->token);

@@ -114,6 +114,40 @@ a_claim_stops_at_the_bytes_that_it_wants(void **state)
 	assert_int_equal(turn.lease->n, 1);
 }
 
+/* {"n": 1}, {"n": 2} and so on: each is a key of its own, whose number only the caller knows. */
+static void
+a_claim_whose_caller_counts_says_how_many_of_a_key_may_begin(void **state)
+{
+	struct queue_claim claim;
+	struct queue_turn turn = { .claim = &claim };
+
+	(void)state;
+	cluster_exec(qb.admin, "UPDATE penstock.lane SET limit_key = 'n', max_per_key = 64");
+	queue_bench_enqueue(30);
+	claim = queue_bench_claim(qb.lanes[0], 10);
+	claim.key_room = 4;
+	queue_turn(qb.db, qb.arena, &turn);
+	assert_int_equal(turn.claimed, OK);
+	assert_int_equal(turn.lease->n, 10);
+	assert_int_equal(turn.lease->key_room, 4);
+
+	claim.token = uuid_random();
+	claim.want = 4; /* which have no more than four of a key */
+	queue_turn(qb.db, qb.arena, &turn);
+	assert_int_equal(turn.lease->n, 4);
+	assert_int_equal(turn.lease->key_room, 0);
+
+	claim.token = uuid_random();
+	claim.want = 10;
+	claim.key_room = 5; /* more than it may take beside others */
+	queue_turn(qb.db, qb.arena, &turn);
+	assert_int_equal(turn.lease->n, 10);
+	assert_int_equal(turn.lease->key_room, 0);
+	assert_int_equal(queue_bench_int("SELECT count(*) FROM penstock.lease WHERE key_most = 4 "
+	                                 "AND job_keys IS NULL"),
+	                 2);
+}
+
 static void
 a_traceparent_comes_with_the_job(void **state)
 {
@@ -571,6 +605,7 @@ main(void)
 		T(a_claim_brings_the_jobs_that_were_enqueued_in_their_order),
 		T(a_claim_of_an_empty_lane_is_empty),
 		T(a_claim_stops_at_the_bytes_that_it_wants),
+		T(a_claim_whose_caller_counts_says_how_many_of_a_key_may_begin),
 		T(a_traceparent_comes_with_the_job),
 		T(a_turn_claims_settles_and_claims_again_in_one_round_trip),
 		T(a_small_body_comes_inline_and_a_larger_one_by_queue_body),

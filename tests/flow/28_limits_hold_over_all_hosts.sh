@@ -10,6 +10,7 @@ pipeline few 'name = "a"; plugin = "echo";' 'name = "b"; plugin = "slow"; max_ru
 pipeline slowly 'name = "a"; plugin = "echo"; rate = "40/s"; burst = 10;'
 pipeline tight 'name = "a"; plugin = "echo"; max_ready = 20; when_full = "refuse";' 'name = "b"; plugin = "echo"; durable = true; max_ready = 30;'
 pipeline keyed 'name = "a"; plugin = "echo"; durable = true;' 'name = "b"; plugin = "slow"; limit_key = "of"; max_running_per_key = 2; options = { sleep = "20ms"; };'
+pipeline counted 'name = "a"; plugin = "noop"; limit_key = "of"; max_running_per_key = 32;'
 start_database
 start_host one
 start_host two
@@ -35,6 +36,18 @@ ok "at most two of a key ran at once: $most" test "$most" -le 2
 ended() { echo "(select max(s.at) from penstock.settled s join penstock.job j on s.jobs @> j.id where j.attributes ->> 'of' $1)"; }
 is 'jobs of other keys did not wait for them' t "$(sql "select $(ended "= 'busy'") > $(ended "like 'k%'")")"
 is 'all are done' 120 "$(settled_n keyed)"
+
+# ---- far from the limit hosts count the keys themselves: a lease with more of one than may run is given back, and compared
+counted() { sql "select cardinality(penstock.enqueue_many('counted', array(select json_build_object('of', $1) from generate_series(1, 3000) g)))" > /dev/null; }
+largest() { sql "select coalesce(max(n), 0) from penstock.settled s join penstock.lanes l using (lane) where l.pipeline = 'counted'"; }
+all_counted() { wait_for 90 sql_is "select coalesce(sum(ready + running + waiting), 0) from penstock.lanes where pipeline = 'counted'" 0; }
+counted "'x'"
+ok 'jobs of one key are done' all_counted
+ok "not more than 32 at once: $(largest)" test "$(largest)" -le 32
+counted g
+ok 'jobs of many keys are done' all_counted
+ok "in large leases: $(largest)" test "$(largest)" -gt 32
+is 'all of them' 6000 "$(settled_n counted)"
 
 sql 'select clock_timestamp()' > "$work/began"
 enqueue_n slowly 60

@@ -178,8 +178,47 @@ select penstock.enqueue_many('far', array(select json_build_object('of', n % 4) 
 select penstock.enqueue_many('far', array['{"of": "a\u0000b"}', '{"of": "x"}']::json[]);
 select penstock.enqueue_many('far', array_fill('{}'::json, array[6]));
 select test.is('more than four, of several keys', 12, (select n from test.claim(61, 12, :far, host => 2)));
-select test.is('three of each', 3, (select key_most from penstock.lease where token = test.token(61)));
+select test.is('three of each', '3 12', (select concat_ws(' ', key_most, cardinality(job_keys)) from penstock.lease where token = test.token(61)));
 select test.is('what cannot be read is compared one by one', 8, (select n from test.claim(62, 12, :far, host => 2)));
 select test.is('and counts for nothing', '1 1', (select concat_ws(' ', key_most, cardinality(job_keys)) from penstock.lease where token = test.token(62)));
 select test.settle(t, 2, test.held(t), :far) from generate_series(61, 62) t;
+select test.clean();
+
+-- a host that counts promises to begin no more of a key than it says: no key is read
+create function test.number(t int) returns text
+language sql as $$ select concat_ws(' ', key_most, coalesce(cardinality(job_keys), 0)) from penstock.lease where token = test.token(t) $$;
+select penstock.enqueue_many('far', array(select json_build_object('of', n % 10) from generate_series(1, 140) n));
+select test.is('of thirty jobs it may begin four of a key', '30 4', test.counted(70, 30, :far, 4, host => 2));
+select test.is('and holds four of each, whatever it has', '4 0', test.number(70));
+select test.is('four jobs have no more', '4 any', test.counted(71, 4, :far, 4, host => 2));
+select test.is('what it promises may be less', '10 3', test.counted(72, 10, :far, 3, host => 2));
+select test.is('but not more than a claim beside others may take: then keys are compared', '30 any', test.counted(73, 30, :far, 5, host => 2));
+select test.is('three of each', '3 30', test.number(73));
+select test.clean();
+select penstock.void_lease(test.token(70));
+select test.is('given back they make room; near the limit keys are compared', '10 4,10 4,10 4,10 4,10 4,10 4,10 any', (select string_agg(test.counted(t, 10, :far, 4, host => 2), ',' order by t) from generate_series(74, 80) t));
+select test.clean();
+select test.settle(t, 2, test.held(t), :far) from generate_series(71, 80) t;
+select penstock.cancel(array(select g from penstock.parcel p, unnest(p.jobs) r, generate_series(lower(r), upper(r) - 1) g where p.lane = :far));
+
+-- until it has counted, a lease may have more of a key than the limit: it does not run
+select penstock.enqueue_many('far', array_fill('{"of": "x"}'::json, array[200]));
+select test.is('all of one key', '100 4', test.counted(81, 100, :far, 4, host => 2));
+select test.clean();
+begin; update penstock.lease set key_most = 65; select test.broken('no key runs more jobs at once than its stage lets it'); rollback;
+select penstock.void_lease(test.token(81));
+select test.is('compared', '64 any', test.counted(82, 100, :far, null, host => 2));
+select test.is('with the lane to itself', '64 64', test.number(82));
+select test.is('beside it none of this key', '', test.counted(83, 100, :far, 4, host => 2));
+select test.settle(82, 2, test.held(82), :far);
+select test.is('where jobs are parked keys are compared', '64 any', test.counted(83, 100, :far, 4, host => 2));
+select test.clean();
+select test.settle(83, 2, test.held(83), :far);
+update penstock.lane set limit_key = null, max_per_key = null where id = :far;
+select penstock.free_keys(100);
+select test.is('a limit that is gone needs no count', '72 any', test.counted(84, 100, :far, 4, host => 2));
+select test.settle(84, 2, test.held(84), :far);
+select penstock.pause('far', 'a');
+select penstock.enqueue('far');
+select test.is('nothing while it is paused', '', test.counted(85, 1, :far, 4, host => 2));
 select test.clean();

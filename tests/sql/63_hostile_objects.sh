@@ -102,6 +102,11 @@ statement enqueue_one "'p', '{}', null, 3, null, '2999-01-01', null, null, null"
 statement enqueue_one "'p', '{}', null, 3, null, null, null, null, 'order'"
 statement queue_give_turns 10
 grep -q '^1' "$work/statement" || { echo 'queue_give_turns: nothing'; failed=1; }
+statement queue_register "'counted', array['a'], array[3]::smallint[], '{0}', '{0}', '{0}', '{0}', '{0}', '{of}', '{64}'"
+lane=$(tail -n 1 "$work/statement")
+statement enqueue_many "'counted', array['{\"of\": \"x\"}', '{\"of\": \"x\"}', '{\"of\": \"x\"}', '{\"of\": \"x\"}', '{\"of\": \"x\"}']::json[], null, 0"
+statement queue_claim_counted "$(token 7), 1, $lane, 5, 1000000, 100, '{0}', '{1}', 4"
+grep -q '|4$' "$work/statement" || { echo 'queue_claim_counted: nothing to count'; failed=1; }
 statement queue_register "'keyed', array['a'], array[3]::smallint[], '{0}', '{0}', '{0}', '{0}', '{0}', '{of}', '{1}'"
 lane=$(tail -n 1 "$work/statement")
 statement enqueue_many "'keyed', array['{\"of\": \"x\"}', '{\"of\": \"x\"}', '{\"of\": \"x\"}']::json[], null, 0"

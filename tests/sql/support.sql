@@ -55,6 +55,17 @@ begin
 	return query select l.* from penstock.lease l where l.token = test.token(t);
 end $$;
 
+-- The same by a host that counts keys, and promises to begin at most `room` jobs of one: how many it took, and how many of a key it may begin.
+create function test.counted(t int, want int, p_lane int, room int, host bigint default 1, most int default 100) returns text
+language plpgsql as $$
+declare
+	v_claim record;
+begin
+	select c.* into v_claim from penstock.lane_scan(array[p_lane]) s
+	cross join lateral penstock.claim_keyed_lane(test.token(t), host, p_lane, want, 1000000000, most, array[s.priority], array[s.id], room) c;
+	return coalesce(v_claim.n || ' ' || coalesce(v_claim.key_room::text, 'any'), '');
+end $$;
+
 create function test.held(t int) returns int8multirange
 language sql as $$ select jobs from penstock.lease where token = test.token(t) $$;
 

@@ -11,8 +11,8 @@
 -- table for empty, after a vacuum that found it so, and compares every parcel with every one that was picked:
 -- 24 s were seen where 0.1 s is due.
 
--- p_priority, p_from: the horizon, best priority first. p_token is drawn by the host before it sends the claim. p_inner: claim_keyed() asks,
--- which has seen to the limits.
+-- p_priority, p_from: the horizon, best priority first. p_token is drawn by the host before it sends the claim. p_inner: claim_keyed_lane()
+-- asks, which sees to the limits.
 create or replace function penstock.claim_take(p_token uuid, p_host bigint, p_lane int, p_want int, p_want_bytes bigint, p_lock int,
                                                p_priority smallint[], p_from bigint[], p_inner boolean default false)
 returns table (attempt smallint, hop smallint, input_hop smallint, priority smallint, hold smallint, n int, bytes bigint,
@@ -29,15 +29,17 @@ select l.* into v_lane from penstock.lane l where l.id = p_lane;
 if v_lane.paused_at is not null or v_lane.held_since is not null then
 	return;
 end if;
-if not p_inner and (v_lane.max_running is not null or v_lane.rate is not null or v_lane.max_per_key is not null) then
+if not p_inner and v_lane.max_per_key is not null then
+	return query select k.attempt, k.hop, k.input_hop, k.priority, k.hold, k.n, k.bytes, k.last, k.parcels
+		from penstock.claim_keyed_lane(p_token, p_host, p_lane, p_want, p_want_bytes, p_lock, p_priority, p_from) k;
+	return;
+end if;
+if not p_inner and (v_lane.max_running is not null or v_lane.rate is not null) then
 	select a.most, a.slot into p_want, v_slot from penstock.allowed(v_lane, p_want) a;
 	if p_want < 1 then
 		return;
 	end if;
 end if;
-if not p_inner and v_lane.max_per_key is not null then
-	return query select k.* from penstock.claim_keyed(v_lane, v_slot, p_token, p_host, p_want, p_want_bytes, p_lock, p_priority, p_from) k;
-else
 return query
 with head as materialized (
 	select q.*, row_number() over () as o
@@ -94,8 +96,7 @@ with head as materialized (
 select l.attempt, l.hop, l.input_hop, l.priority, l.hold, l.n, l.bytes,
        (select max(id) from pick where take > 0), (select count(*)::int from pick where take > 0)
 from lease l;
-end if;
-if not p_inner and v_lane.max_per_key is null and v_lane.rate is not null then
+if not p_inner and v_lane.rate is not null then
 	perform penstock.take_tokens(v_lane, v_slot, coalesce((select l.n from penstock.lease l where l.token = p_token), 0));
 end if;
 end $$;

@@ -61,20 +61,6 @@ begin
 	end if;
 end $$;
 
--- How many of these jobs have the same key, at most. All of them, where that cannot be read in one breath.
-create or replace function penstock.key_most(p_jobs int8multirange, p_input_hop smallint, p_name text) returns bigint
-language plpgsql stable set search_path = pg_catalog, pg_temp set jit = off as $$
-begin
-	return coalesce((
-		select max(k.n)
-		from (select count(k.key) as n
-		      from (select a.attributes ->> p_name as key from penstock.attributes_of(p_jobs, p_input_hop) a offset 0) k
-		      group by k.key) k), 0);
-exception
-	when data_exception then
-		return penstock.cardinality(p_jobs);
-end $$;
-
 -- How many run of each key of a lane, but for one lease.
 create or replace function penstock.running_keys(p_lane int, p_but uuid default null) returns table (key text, n bigint)
 language plpgsql stable set search_path = pg_catalog, pg_temp set jit = off as $$
@@ -93,69 +79,83 @@ where l.whole or l.jobs @> u.job
 group by u.key;
 end $$;
 
--- Is a new lease within the limit of every key for certain, whatever claims are in flight? Then it has its number.
-create or replace function penstock.keys_fit(p_token uuid, p_lane penstock.lane) returns boolean
+-- Is a new lease within the limit of every key for certain, whatever claims are in flight? Then it has its number. Where its host counts, that
+-- is what it may begin of a key (p_key_room), whatever it has.
+create or replace function penstock.keys_fit(p_token uuid, p_lane penstock.lane, p_key_room int) returns boolean
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
 	v_beside constant bigint := penstock.beside(p_lane.max_per_key);
 	v_room bigint;
-	v_lease penstock.lease;
 	v_most bigint;
 begin
-	select l.* into strict v_lease from penstock.lease l where l.token = p_token;
+	select least(l.n, p_key_room) into strict v_most from penstock.lease l where l.token = p_token;
 	v_room := p_lane.max_per_key - (penstock.claim_slots() - 1) * v_beside
 	          - (select coalesce(sum(coalesce(l.key_most, l.n)), 0) from penstock.lease l where l.lane = p_lane.id and l.token <> p_token);
-	v_room := least(v_room, v_beside);
-	v_most := v_lease.n;
-	if v_most > v_room then
-		v_most := penstock.key_most(v_lease.jobs, v_lease.input_hop, p_lane.limit_key);
-	end if;
-	if v_most > v_room then
+	if v_most > least(v_room, v_beside) then
 		return false;
 	end if;
 	update penstock.lease l set key_most = v_most, key_limit = p_lane.max_per_key where l.token = p_token;
 	return true;
 end $$;
 
--- A claim of a lane with such a limit. Where all that was taken is parked it goes on further behind, for a while. p_slot: beside others; when
+-- A claim of a lane with such a limit. Where all that was taken is parked it goes on further behind, for a while. Beside others, when
 -- it then turns out that keys have to be compared, it needs the lane alone, or has taken nothing.
-create or replace function penstock.claim_keyed(p_lane penstock.lane, p_slot int, p_token uuid, p_host bigint, p_want int, p_want_bytes bigint,
-                                                p_lock int, p_priority smallint[], p_from bigint[])
+-- p_key_room: the host reads the keys with the messages, and begins nothing of a lease with more than so many jobs of one key: it gives
+-- that back. So they are not read here, which costs more than the claim. null: it does not.
+-- key_room: it has to count; null: it need not.
+create or replace function penstock.claim_keyed_lane(p_token uuid, p_host bigint, p_lane int, p_want int, p_want_bytes bigint, p_lock int,
+                                                     p_priority smallint[], p_from bigint[], p_key_room int default null)
 returns table (attempt smallint, hop smallint, input_hop smallint, priority smallint, hold smallint, n int, bytes bigint,
-               last bigint, parcels int)
-language plpgsql set search_path = pg_catalog, pg_temp as $$
+               last bigint, parcels int, key_room int)
+language plpgsql set search_path = pg_catalog, pg_temp
+set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
 	c_rounds constant int := 10;
 	c_look constant int := 4000; -- jobs that are looked at in a round, once the first showed that keys are full
+	v_lane penstock.lane;
+	v_may record;
 	v_taken record;
 	v_lease penstock.lease;
-	v_want int := p_want;
-	v_alone boolean := p_slot is null;
+	v_want int;
+	v_alone boolean;
 begin
+	select l.* into v_lane from penstock.lane l where l.id = p_lane;
+	if v_lane.max_per_key is null then -- no more
+		return query select t.*, null::int from penstock.claim_take(p_token, p_host, p_lane, p_want, p_want_bytes, p_lock, p_priority, p_from) t;
+		return;
+	end if;
+	if v_lane.paused_at is not null or v_lane.held_since is not null then
+		return;
+	end if;
+	v_may := penstock.allowed(v_lane, p_want);
+	v_alone := v_may.slot is null;
+	v_want := v_may.most;
 	for v_round in 1 .. c_rounds loop
-		select t.* into v_taken from penstock.claim_take(p_token, p_host, p_lane.id, v_want, p_want_bytes, p_lock, p_priority, p_from, true) t;
+		exit when v_may.most < 1;
+		select t.* into v_taken from penstock.claim_take(p_token, p_host, p_lane, v_want, p_want_bytes, p_lock, p_priority, p_from, true) t;
 		exit when not found;
-		if not v_alone and not penstock.keys_fit(p_token, p_lane) then
-			v_alone := pg_try_advisory_xact_lock(730607901, p_lane.id);
+		if not v_alone and not penstock.keys_fit(p_token, v_lane, p_key_room) then
+			v_alone := pg_try_advisory_xact_lock(730607901, p_lane);
 			if not v_alone then
 				raise exception 'claim: keys have to be compared, and others are in flight' using errcode = 'PS009';
 			end if;
 		end if;
 		if v_alone then
-			v_lease := penstock.park(p_token, p_lane, p_want);
+			v_lease := penstock.park(p_token, v_lane, v_may.most);
 		else
 			select l.* into strict v_lease from penstock.lease l where l.token = p_token;
 		end if;
 		if v_lease.n is not null then
-			if p_lane.rate is not null then
-				perform penstock.take_tokens(p_lane, p_slot, v_lease.n);
+			if v_lane.rate is not null then
+				perform penstock.take_tokens(v_lane, v_may.slot, v_lease.n);
 			end if;
 			return query select v_lease.attempt, v_lease.hop, v_lease.input_hop, v_lease.priority, v_lease.hold, v_lease.n, v_lease.bytes,
-			                    v_taken.last, v_taken.parcels;
+			                    v_taken.last, v_taken.parcels, case when not v_alone and v_lease.key_most < v_lease.n then v_lease.key_most end;
 			exit;
 		end if;
-		v_want := greatest(p_want, c_look);
+		v_want := greatest(v_may.most, c_look);
 		p_lock := greatest(p_lock, c_look / 10);
 	end loop;
 exception

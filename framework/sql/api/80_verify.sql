@@ -84,10 +84,14 @@ begin
 		from penstock.missed m where not exists (select from penstock.dead q where q.jobs @> m.job)
 		  and not exists (select from penstock.waiting w where w.job = m.job);
 	return query select 'no key runs more jobs at once than its stage lets it', count(*), coalesce('lane ' || min(k.lane), '')
-		from (select l.lane, u.key from penstock.lease l join penstock.lane x on x.id = l.lane
-		      left join lateral penstock.keys_of(l.jobs, l.input_hop, x.limit_key) m on l.job_keys is null and l.key_most > 0
-		      cross join lateral unnest(coalesce(l.key_jobs, m.jobs), coalesce(l.job_keys, m.keys)) as u(job, key)
-		      where l.jobs @> u.job group by l.lane, u.key having count(*) > max(l.key_limit)) k;
+		from (select o.lane
+		      -- one that its host has to count begins no more of a key than it says
+		      from (select l.lane, l.key_limit, u.key, case when l.job_keys is null then least(count(*), l.key_most) else count(*) end as n
+		            from penstock.lease l join penstock.lane x on x.id = l.lane
+		            left join lateral penstock.keys_of(l.jobs, l.input_hop, x.limit_key) m on l.job_keys is null and l.key_most > 0
+		            cross join lateral unnest(coalesce(l.key_jobs, m.jobs), coalesce(l.job_keys, m.keys)) as u(job, key)
+		            where l.jobs @> u.job group by l.token, u.key) o
+		      group by o.lane, o.key having sum(o.n) > max(o.key_limit)) k;
 	return query select 'every dead letter has a reason', count(*) filter (where not exists (select from penstock.failure f where f.job = g.id)),
 		format('dead letters: %s', count(*))
 		from penstock.dead q cross join unnest(q.jobs) r cross join generate_series(lower(r), upper(r) - 1) as g(id);

@@ -288,6 +288,39 @@ getters_stay_inside_of_broken_texts(void **state)
 }
 
 static void
+a_member_is_found_by_its_whole_name(void **state)
+{
+	static const struct {
+		const char *json, *name, *value; /* NULL: not there */
+	} cases[] = {
+		{ "{\"a\": 1}", "a", "1" },
+		{ " {\"a.b\": [1, {\"c\": 2}], \"c\": 3} ", "a.b", "[1, {\"c\": 2}]" },
+		{ "{\"a\": {\"b\": 1}}", "a.b", NULL },
+		{ "{\"a\": {\"b\": 1}}", "b", NULL },
+		{ "{\"a\": 1, \"a\": 2}", "a", "2" },
+		{ "{}", "a", NULL },
+		{ "[1]", "0", NULL },
+		{ "", "a", NULL },
+		{ "{\"a\"", "a", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < countof(cases); i++) {
+		size_t len = strlen(cases[i].json), got = 0;
+		char *copy = exact(cases[i].json, len);
+		const char *value = NULL;
+		enum status st = attributes_member(copy, len, cases[i].name, &value, &got);
+
+		assert_int_equal(st, cases[i].value ? OK : NOT_FOUND);
+		if (st == OK)
+			assert_int_equal(got, strlen(cases[i].value));
+		if (st == OK)
+			assert_memory_equal(value, cases[i].value, got);
+		free(copy);
+	}
+}
+
+static void
 setting_changes_one_member_and_keeps_the_others(void **state)
 {
 	static const struct {
@@ -470,6 +503,7 @@ main(void)
 		cmocka_unit_test(more_than_a_mebibyte_is_refused),
 		cmocka_unit_test(paths_lead_to_slices),
 		cmocka_unit_test(getters_stay_inside_of_broken_texts),
+		cmocka_unit_test(a_member_is_found_by_its_whole_name),
 		cmocka_unit_test(setting_changes_one_member_and_keeps_the_others),
 		cmocka_unit_test(what_is_no_value_cannot_be_set),
 		cmocka_unit_test(attributes_cannot_grow_beyond_the_limit),

@@ -147,6 +147,91 @@ others_are_bounded_by_the_size_of_a_lease_alone(void **state)
 	bench_close(&plain);
 }
 
+/* ---- keys that are counted ---- */
+
+static int64_t now;
+
+static int64_t
+fake_mono(void)
+{
+	return now;
+}
+
+/* What the next claim asks for: jobs, and how many of one key it promises to begin at most. */
+static struct queue_claim
+asked(struct world *w)
+{
+	struct queue_claim claim = { 0 };
+
+	assert_int_not_equal(pool_choose(&w->pool, &w->workers[0], &claim, w->bench.arena), NULL);
+	comes(w, 0, 0);
+	return claim;
+}
+
+/* A lease of n jobs, of which at most `most` have one key, where `room` may begin. */
+static bool
+counted(struct world *w, size_t n, int32_t room, size_t most)
+{
+	const struct lease lease = { .n = n, .key_room = room };
+
+	return pool_counted(&w->pool, &w->lane, &lease, most);
+}
+
+static void
+keyed_lane(struct world *w, struct bench *plain, int max_per_key)
+{
+	if (bench_open(plain, STAGE_FILE("noop"), NULL, 1) != OK)
+		fail_msg("%s", plain->fault.text);
+	w->lane.release = plain->release;
+	w->stage.max_per_key = max_per_key;
+}
+
+static void
+leases_with_too_many_of_a_key_make_the_next_ones_smaller(void **state)
+{
+	struct world *w = *state;
+	struct bench plain = { 0 };
+
+	keyed_lane(w, &plain, 100);
+	assert_int_equal(asked(w).key_room, 6);
+	assert_int_equal(asked(w).want, 1000);
+	assert_true(counted(w, 1000, 6, 6));
+	assert_int_equal(asked(w).want, 1000);
+	assert_false(counted(w, 1000, 6, 12));
+	assert_int_equal(asked(w).want, 500);
+	assert_int_equal(asked(w).key_room, 6);
+	assert_true(counted(w, 500, 6, 5)); /* and larger again */
+	assert_int_equal(asked(w).want, 600);
+	assert_true(counted(w, 10, 6, 6)); /* a small one says nothing of larger ones */
+	assert_int_equal(asked(w).want, 600);
+	assert_true(counted(w, 600, 6, 1));
+	assert_int_equal(asked(w).want, 1000);
+	bench_close(&plain);
+}
+
+static void
+where_they_would_become_too_small_the_database_compares_for_a_while(void **state)
+{
+	const struct clock_hooks before = clock_hooks;
+	struct world *w = *state;
+	struct bench plain = { 0 };
+
+	clock_hooks.mono = fake_mono;
+	now = SEC;
+	keyed_lane(w, &plain, 100);
+	assert_false(counted(w, 1000, 6, 300));
+	assert_int_equal(asked(w).key_room, 0);
+	assert_int_equal(asked(w).want, 1000);
+	now += SEC;
+	assert_int_equal(asked(w).key_room, 6);
+	w->stage.max_per_key = 15; /* less than one job for each claim beside others */
+	assert_int_equal(asked(w).key_room, 0);
+	w->stage.max_per_key = 0;
+	assert_int_equal(asked(w).key_room, 0);
+	clock_hooks = before;
+	bench_close(&plain);
+}
+
 int
 main(void)
 {
@@ -157,6 +242,11 @@ main(void)
 		                                tear_down),
 		cmocka_unit_test_setup_teardown(others_are_bounded_by_the_size_of_a_lease_alone,
 		                                set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    leases_with_too_many_of_a_key_make_the_next_ones_smaller, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    where_they_would_become_too_small_the_database_compares_for_a_while, set_up,
+		    tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
