@@ -81,14 +81,24 @@ is() {
 	fi
 }
 
-# wait_for SECONDS COMMAND...: looks until it succeeds. A bound is for what never comes: 90 s where a moment is usual.
+# wait_for SECONDS COMMAND...: looks until it succeeds. A bound is for what never comes: 90 s where a moment is usual,
+# and 30 looks at the least, since a machine may be so slow that there is no time for more than a few.
 wait_for() {
-	local until=$(($(date +%s) + $1))
+	local until=$(($(date +%s) + $1)) looks=0
 	shift
 	while ! "$@" > /dev/null 2>&1; do
-		[ "$(date +%s)" -lt "$until" ] || return 1
+		looks=$((looks + 1))
+		[ "$(date +%s)" -lt "$until" ] || [ "$looks" -lt 30 ] || return 1
 		sleep 0.05
 	done
+}
+
+# with_more_time COMMAND...: with 2s, 4s, 8s and so on behind it, until it succeeds: for what comes when a time of the
+# product is over, where others have to come to their place within that time
+with_more_time() {
+	local s
+	for s in 2 4 8 16 32 64; do "$@" "${s}s" > /dev/null 2>&1 && return; done
+	"$@" 128s
 }
 
 # exits CODE COMMAND...
