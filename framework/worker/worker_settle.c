@@ -29,8 +29,7 @@ bool
 settle_reconnect(struct worker *w)
 {
 	int64_t pause = RECONNECT_LEAST;
-	struct fault fault = { 0 };
-	bool told = false;
+	struct fault fault = { 0 }, told = { 0 };
 
 	pool_state(w, WORKER_AWAY);
 	while (!atomic_load(&w->pool->stopping)) {
@@ -39,9 +38,10 @@ settle_reconnect(struct worker *w)
 			pool_count(w, HOST_reconnects, 1);
 			return true;
 		}
-		if (pause >= RECONNECT_TOLD && !told)
+		if (pause >= RECONNECT_TOLD && strcmp(told.text, fault.text) != 0) {
 			log_fault(LOG_WARNING, "a worker waits for the database", &fault);
-		told = pause >= RECONNECT_TOLD;
+			told = fault; /* once, until the reason is another */
+		}
 		pool_sleep(w->pool, w, pause);
 		pause = pause * 2 > RECONNECT_MOST ? RECONNECT_MOST : pause * 2;
 	}

@@ -15,15 +15,14 @@ settled() { [ "$(settled_n p)" = "$1" ]; }
 no_room='too many clients already\|remaining connection slots are reserved'
 what_to_do='a host takes a connection for each worker.*max_connections'
 
-# others: sessions that do nothing, until there is no connection left
-refused() { psql -X -q -d "$PENSTOCK_DATABASE" -c 'select 1' 2>&1 | grep -q "$no_room"; }
+# others: sessions that do nothing, until there is no connection left, also when ours that ask have ended
 others=()
 fill() {
 	for _ in 1 2 3; do
-		PGAPPNAME=others psql -X -q -d "$PENSTOCK_DATABASE" -c 'select pg_sleep(600)' > /dev/null 2>&1 &
+		PGAPPNAME=others psql -X -q -d "$PENSTOCK_DATABASE" -c 'select pg_sleep(3600)' > /dev/null 2>&1 &
 		others+=("$!")
 	done
-	refused
+	sql_is "select count(*) from pg_stat_activity where usename = 'penstock' and backend_type = 'client backend'" 11
 }
 free() {
 	sql "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'others'" > /dev/null
@@ -65,15 +64,17 @@ ok 'the host works on with those that it has' wait_for 90 settled 200
 # ---- at a reload
 
 now=$("$penstock" host status --json "${here[@]}" | jq .generation)
-configure 'workers = 3; reload_timeout = "2s";' 'lease_jobs = 50;'
-ok 'a reload is refused' exits 1 reload
-ok 'with why' says 'connection' reload
-ok 'and what to do' says 'a reload as many beside them' reload
+refused_after() {
+	configure "workers = 3; lease_jobs = 50; reload_timeout = \"$1\";"
+	exits 1 reload > "$work/reload.out" 2>&1 && grep -q "$no_room" "$work/reload.out"
+}
+ok 'a reload is refused, with why' with_more_time refused_after
+ok 'and what to do' grep -q 'a reload as many beside them' "$work/reload.out"
 ok 'the old processes work on' status_is .generation "$now"
 enqueue_n p 100
 ok 'without a pause' wait_for 90 settled 300
 free
-configure 'workers = 3;' 'lease_jobs = 50;'
+configure 'workers = 3; lease_jobs = 50; reload_timeout = "600s";'
 ok 'with connections it is taken' reload
 
 # ---- under a host that works
@@ -81,13 +82,17 @@ ok 'with connections it is taken' reload
 enqueue_n p 2000
 connections() { # of the server, from now on: three are for superusers
 	sql "alter system set max_connections = $1"
-	"$cluster" restart "$work/pg" > /dev/null
+	"$cluster" kill9 "$work/pg"
 }
 : > "$work/one.log"
 connections 4
+told() { [ "$(grep -c 'a worker waits for the database' "$work/one.log")" -ge "$1" ]; }
+ok 'each worker says that the server is away' wait_for 90 told 3
+"$cluster" restart "$work/pg" > /dev/null
 ok 'a host that finds one connection where it had four says why' wait_for 90 says_log "$no_room"
 ok 'with what to do' says_log "$what_to_do"
 connections 14
+"$cluster" restart "$work/pg" > /dev/null
 ok 'and goes on when there are some' wait_for 90 settled 2300
 is 'each job has its effect once' '2300 2300' "$(sql 'select count(*), count(distinct job) from effect' | tr '|' ' ')"
 is 'none is charged' 0 "$(sql 'select count(*) from penstock.failure')"
