@@ -6,7 +6,6 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-lives=5s
 configure 'lease_jobs = 50;'
 pipeline ledger 'name = "slow"; plugin = "slow"; options: { sleep = "1ms"; };' 'name = "insert"; plugin = "insert"; max_attempts = 20;'
 start_database 'fsync = on'
@@ -32,7 +31,7 @@ ok 'after a crash of PostgreSQL too' carries_on
 "$cluster" kill9 "$work/pg"
 "$cluster" restart "$work/pg"
 ok 'and after its processes were killed' carries_on
-ok 'all jobs end' "$penstock" wait ledger --timeout 120s
+ok 'all jobs end' "$penstock" wait ledger --timeout 300s
 is 'each of them once' 2300 "$(settled_n ledger)"
 is 'with its effect once' 2300 "$(sql 'select count(*) from effect')"
 ok 'the queue is in order' "$penstock" verify
@@ -43,13 +42,16 @@ refused() { grep -q 'a settlement was refused\|a lease is given up\|taken for de
 leases_of_one() { [ "$(sql "select count(*) from penstock.lease l join penstock.host h on h.id = l.host where h.name = 'one'")" -gt 0 ]; }
 gone() { sql_is "select count(*) from penstock.host where pid = $child" 0; }
 
+# only the other host, who is to notice, has little patience: a machine may stand still, too
+stop_host "$host"
+start_host two -s lease_life=5s
 enqueue_n ledger 1500
 child=$(child_of one)
 ok 'the first host has work' wait_for 90 leases_of_one
 kill -STOP "$child"
 ok 'a host that stands still is taken for dead' wait_for 90 gone
 kill -CONT "$child"
-ok 'when it goes on, what it held is not settled twice' "$penstock" wait ledger --timeout 120s
+ok 'when it goes on, what it held is not settled twice' "$penstock" wait ledger --timeout 300s
 is 'each job ended once' 3800 "$(settled_n ledger)"
 is 'with its effect once' 3800 "$(sql 'select count(*) from effect')"
 ok 'the late host noticed' wait_for 90 refused
@@ -65,7 +67,7 @@ stop_host "${hosts[0]}"
 stop_host "${hosts[0]}"
 connected() { sql_is "select count(*) from pg_stat_activity where usename = 'few' and application_name = 'penstock worker'" "$1"; }
 enqueue_n ledger 100
-ok 'a host works with the connections that it gets' "$penstock" wait ledger --timeout 120s
+ok 'a host works with the connections that it gets' "$penstock" wait ledger --timeout 300s
 ok 'which are less than it wants' wait_for 90 connected 1
 ok 'and says so' wait_for 90 grep -q 'a worker waits for the database.*too many connections' "$work/few.log"
 sql 'alter role few connection limit -1'
