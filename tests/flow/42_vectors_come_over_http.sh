@@ -55,13 +55,13 @@ pipeline documents "name = \"detect\"; plugin = \"detect\"; options: { roots = [
 	'name = "extract"; plugin = "extract";' 'name = "chunk"; plugin = "chunk";' \
 	"name = \"embed\"; plugin = \"embed_http\"; max_attempts = 30;
 	 options: { endpoint = \"http://127.0.0.1:$(cat "$work/port")/v1/embeddings\"; model = \"m\"; dimensions = 8;
-	            key_file = \"$work/key\"; };" \
+	            key_file = \"$work/key\"; timeout = \"600s\"; };" \
 	'name = "store"; plugin = "store";'
 start_database
 start_host one
 
 ok 'a folder is enqueued' says "$((n + 1)) jobs" "$penstock" enqueue documents --folder "$docs"
-ok 'one worker has all of them out at once, and comes to an end though the server was busy' exits 1 "$penstock" wait documents --timeout 120s
+ok 'one worker has all of them out at once, and comes to an end though the server was busy' exits 1 "$penstock" wait documents --timeout 300s
 is 'each text is stored once' "$n" "$(sql 'select count(*) from documents.effect')"
 is 'with the vector that the server gave it' "$n" \
 	"$(sql 'select count(*) from documents.passage where vector[1] = length(body) and vector[2] = -1 and vector[8] = 0.5')"
@@ -84,7 +84,7 @@ ok 'a host stops while the server hangs' stop_host "$host"
 is 'the job is ready again, uncharged' 1 "$(sql "select count(*) from penstock.jobs where state = 'ready' and attempt = 0")"
 rm "$work/hang"
 start_host two
-ok 'the next host asks anew' "$penstock" wait documents --timeout 120s
+ok 'the next host asks anew' "$penstock" wait documents --timeout 300s
 is 'and has it stored' 1 "$(sql "select count(*) from documents.passage where body like 'A text that nobody%'")"
 ok 'the queue is in order' "$penstock" verify
 

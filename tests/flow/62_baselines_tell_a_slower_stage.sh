@@ -46,7 +46,7 @@ is 'in JSON, without warnings' 'no regression 0' "$(member "$work/same.json" 'd[
 is 'stage by stage, metric by metric' 11 "$(member "$work/same.json" 'len(d["effects"])')"
 ok 'end to end is not judged when nobody knows the load' [ "$(member "$work/same.json" 'd["effects"][10]["verdict"]')" = 'not judged' ]
 # while these run, and nothing else any more
-ok 'the others end' "$penstock" wait work -q --timeout 120s
+ok 'the others end' "$penstock" wait work -q --timeout 300s
 few() {
 	enqueue_n work 20 '{"sleep_ms": 100}'
 	"$penstock" baseline record few work --for 300ms --replace > /dev/null 2>> "$work/record.log"
