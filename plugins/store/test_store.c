@@ -853,7 +853,7 @@ a_search_over_20000_passages_stays_within_its_candidates(void **state)
 	}
 	assert_int_equal(cluster_int(db, "select count(*) from documents.passage"), 20000);
 	/* rating all of them instead takes some minutes */
-	cluster_int(db, "select length(set_config('statement_timeout', '30s', false))");
+	cluster_int(db, "select length(set_config('statement_timeout', '100s', false))");
 	for (size_t i = 0; i < sizeof queries / sizeof queries[0]; i++)
 		assert_int_equal(cluster_int(db, queries[i]), 10);
 }

@@ -405,7 +405,7 @@ a_blocked_call_ends_when_another_thread_severs_it(void **state)
 
 	(void)state;
 	assert_int_equal(pthread_create(&thread, NULL, sever_when_it_waits, NULL), 0);
-	assert_int_equal(db_exec(f.db, "SELECT pg_sleep(60)", &fault), AWAY);
+	assert_int_equal(db_exec(f.db, "SELECT pg_sleep(600)", &fault), AWAY);
 	pthread_join(thread, NULL);
 	assert_int_equal(db_reconnect(f.db, &fault), OK);
 	assert_int_equal(db_call(f.db, one, NULL, NULL, NULL), OK);
@@ -842,7 +842,7 @@ a_notification_ends_the_wait_with_its_payload(void **state)
 	assert_int_equal(db_listen(f.db, "penstock", NULL), OK);
 	assert_int_equal(db_wait(f.db, -1, 0, payload, sizeof payload, NULL), EMPTY);
 	cluster_exec(other, "SELECT pg_notify('penstock', '17')");
-	assert_int_equal(db_wait(f.db, -1, 10 * SEC, payload, sizeof payload, NULL), OK);
+	assert_int_equal(db_wait(f.db, -1, 120 * SEC, payload, sizeof payload, NULL), OK);
 	assert_string_equal(payload, "17");
 	assert_int_equal(db_wait(f.db, -1, 0, payload, sizeof payload, NULL), EMPTY);
 	db_close(other);
@@ -859,7 +859,7 @@ whether_notifications_come_is_tried(void **state)
 	assert_int_equal(db_listen_works(db, NULL), OK);
 	assert_int_equal(db_listen(db, "penstock", NULL), OK);
 	cluster_exec(f.db, "SELECT pg_notify('penstock', '17')");
-	assert_int_equal(db_wait(db, -1, 10 * SEC, payload, sizeof payload, NULL), OK);
+	assert_int_equal(db_wait(db, -1, 120 * SEC, payload, sizeof payload, NULL), OK);
 	assert_string_equal(payload, "17");
 	proxy_swallow(p, PROXY_SERVER, 'A');
 	assert_int_equal(db_listen_works(db, NULL), EMPTY);

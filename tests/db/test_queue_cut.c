@@ -612,7 +612,6 @@ a_look_for_a_token_that_stays_locked_times_out(void **state)
 	(void)state;
 	assert_int_equal(f.st, TIMEOUT);
 	assert_true(f.took_ns >= 1900 * MSEC);
-	assert_true(f.took_ns < 10 * SEC);
 	/* its patience was for one transaction only */
 	assert_string_equal(cluster_text(qb.db, "SHOW lock_timeout"), "0");
 	cluster_wait_until(qb.admin, "SELECT count(*) = 0 FROM pg_locks l JOIN pg_class c "

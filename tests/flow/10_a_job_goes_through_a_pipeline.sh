@@ -16,12 +16,12 @@ sql "begin; create table orders (id int); insert into orders values (1); select 
 is 'a job enqueued in a transaction that is rolled back does not exist' 0 "$(sql 'select count(*) from penstock.job')"
 id=$(sql "begin; create table orders (id int); insert into orders values (1);
           select penstock.enqueue('echo', '{\"text\": \"hello\"}'); commit" | tail -n 1)
-ok 'one in a transaction that commits is processed' "$penstock" wait echo --timeout 120s
+ok 'one in a transaction that commits is processed' "$penstock" wait echo --timeout 300s
 is 'and its state says so' completed "$(sql "select state from penstock.job_state($id)")"
 ok 'verify counts it as one' says 'dead or settled: 1' "$penstock" verify
 ok 'the command shows it with what the stages made of it' says 'echo/first' "$penstock" job show "$id"
 is 'many jobs go in with one call' 250 "$(sql "select cardinality(penstock.enqueue_many('echo', array_fill('{}'::json, array[250])))")"
-ok 'and are all processed' "$penstock" wait echo --timeout 120s
+ok 'and are all processed' "$penstock" wait echo --timeout 300s
 is 'each of them once' 251 "$(settled_n echo)"
 
 # ---- from another language's driver
@@ -46,7 +46,7 @@ if modules=$("$top/tests/support/node/modules"); then
 	sql 'create role shop login in role penstock_enqueue'
 	id=$(NODE_PATH=$modules node "$work/enqueue.js" "$work/pg/socket")
 	ok 'node-postgres enqueues, with a body, as a role that may do nothing else' test "$id" -gt 0
-	ok 'and its job is processed' "$penstock" wait echo --timeout 120s
+	ok 'and its job is processed' "$penstock" wait echo --timeout 300s
 	is 'it saw the three bytes' 3 "$(sql "select attributes->>'saw_bytes' from penstock.output where job = $id order by hop limit 1")"
 	is 'the one that was rolled back is not there' 0 "$(sql "select count(*) from penstock.job where attributes->>'rolled' = 'back'")"
 else
@@ -70,7 +70,7 @@ is 'and nothing is enqueued' "$before" "$(sql 'select count(*) from penstock.job
 ok 'attributes must be an object' exits 2 "$penstock" enqueue echo '[1]'
 ok 'an unknown pipeline is told with the known ones' says "Known: echo" "$penstock" enqueue ecko
 ok 'and is the exit code of wrong input' exits 2 "$penstock" enqueue ecko
-ok 'everything drains' "$penstock" wait --timeout 120s
+ok 'everything drains' "$penstock" wait --timeout 300s
 ok 'a negative priority is taken' "$penstock" enqueue echo --priority=-5
 ok 'one beyond 16 bits is not' exits 2 "$penstock" enqueue echo --priority 40000
 

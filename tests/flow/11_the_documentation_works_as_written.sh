@@ -35,7 +35,7 @@ says_all() {
 }
 ok 'the quick start has commands' grep -q 'penstock dev' "$work/quick.sh"
 # the build is there: make has nothing to do but to see that
-ok 'the quick start runs as written' bash -c "cd '$work/tree' && NODEPS=1 timeout 270 bash '$work/quick.sh' > '$work/quick.out' 2>&1 || { cat '$work/quick.out'; exit 1; }"
+ok 'the quick start runs as written' bash -c "cd '$work/tree' && NODEPS=1 timeout 800 bash '$work/quick.sh' > '$work/quick.out' 2>&1 || { cat '$work/quick.out'; exit 1; }"
 ok 'for which nothing had to be compiled' bash -c "! grep -E '^  (CC|CXX) ' '$work/quick.out'"
 ok 'and shows what it promises' says_all "$work/quick.out" '1 pipeline, 5 stages' 'NOT_FOUND' 'no-such-file.md' \
 	'Concepts' 'no job is lost' 'clean'

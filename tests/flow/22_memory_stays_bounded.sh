@@ -19,12 +19,12 @@ backlog() { # adds 200 MB
 	sql "select count(penstock.enqueue('bulk', '{}', decode(repeat('5a', 65536), 'hex'))) from generate_series(1, 1600)" > /dev/null
 }
 backlog
-ok 'a backlog of 200 MB is worked off' wait_for 90 sql_is "select coalesce(sum(n), 0) from penstock.settled" 11610
+ok 'a backlog of 200 MB is worked off' wait_for 300 sql_is "select coalesce(sum(n), 0) from penstock.settled" 11610
 first=$(peak one)
 # each of two workers holds a lease of 2 MiB, the reply that it came in, its outputs, and what is sent of them
 ok "the host grew by $(((first - before) / 1024)) MiB" test $((first - before)) -le $((96 * 1024))
 backlog
-ok 'another one as well' wait_for 90 sql_is "select coalesce(sum(n), 0) from penstock.settled" 23210
+ok 'another one as well' wait_for 300 sql_is "select coalesce(sum(n), 0) from penstock.settled" 23210
 again=$(peak one)
 # how leases fall together varies; what waits does not count
 ok "with 400 MB in all it grew by $(((again - before) / 1024)) MiB" test $((again - before)) -le $((96 * 1024))

@@ -100,7 +100,7 @@ for _ in 1 2 3 4; do
 	wait_for 90 renewed || break
 done
 is 'a host was killed while branches ran' 4 "$killed"
-ok 'all come to their end' "$penstock" wait ledger --timeout 120s
+ok 'all come to their end' "$penstock" wait ledger --timeout 300s
 is 'each job and branch once' "$((3 * jobs))" "$(settled_n ledger)"
 is 'a branch took effect once' "$jobs" "$(sql 'select count(*) from branch_effect')"
 is 'and what comes behind them, too' "$jobs" "$(sql 'select count(*) from effect')"

@@ -76,7 +76,7 @@ on "$a" 'select pg_reload_conf()' > /dev/null
 n=$(settled_on "$a" ledger)
 enqueue_on "$a" 200
 ok 'hosts carry on again' wait_for 90 moving_on "$a" "$n"
-ok 'all jobs end' "$penstock" wait ledger --timeout 120s
+ok 'all jobs end' "$penstock" wait ledger --timeout 300s
 answered=$(sort -u "$work/answered" | wc -l)
 is 'an application was answered so many ids' 4500 "$answered"
 is 'and all of these jobs ended' 0 "$(on "$a" "select count(*) from unnest('{$(paste -sd, "$work/answered")}'::bigint[]) j where not exists (select from penstock.settled s where s.jobs @> j)")"

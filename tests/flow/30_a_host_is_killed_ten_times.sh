@@ -52,7 +52,7 @@ for i in $(seq "$kills"); do
 	killed=$((killed + 1))
 done
 is 'the host was killed each time and started again' "$kills" "$killed"
-ok 'every job ends' "$penstock" wait ledger --timeout 120s
+ok 'every job ends' "$penstock" wait ledger --timeout 300s
 is 'once' "$jobs" "$(settled_n ledger)"
 is 'its effect happened once' "$jobs" "$(sql 'select count(*) from effect')"
 is 'no job died, and none failed' 0 "$(sql 'select (select count(*) from penstock.failure) + (select count(*) from penstock.dead)')"

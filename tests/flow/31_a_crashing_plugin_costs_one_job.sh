@@ -18,7 +18,7 @@ start_host one
 enqueue_n risky 300
 bad=$(sql "select string_agg(id::text, ',' order by o) from unnest(penstock.enqueue_many('risky', array['{\"crash\": \"segv\"}', '{\"crash\": \"abort\"}', '{\"crash\": \"overflow\"}']::json[])) with ordinality u(id, o)")
 enqueue_n risky 300
-ok 'the pipeline comes to an end' exits 1 "$penstock" wait risky --timeout 120s
+ok 'the pipeline comes to an end' exits 1 "$penstock" wait risky --timeout 300s
 is 'the jobs that crash are dead letters' "$bad" "$(sql "select string_agg(id::text, ',' order by id) from penstock.jobs where state = 'dead'")"
 is 'each was charged twice, and says so' 'CRASHED 6' "$(sql "select code || ' ' || count(*) from penstock.failure where job in ($bad) group by code")"
 ok 'with the signal' sql_is "select count(*) from penstock.failure where job = ${bad%%,*} and message like '%signal 11%'" 2
@@ -32,7 +32,7 @@ ok 'the log names the stage' grep -q 'a worker was inside a stage when its proce
 
 killer=$("$penstock" enqueue risky '{"crash": "exit"}')
 enqueue_n risky 7
-ok 'what leaves no trace is found by halves' exits 1 "$penstock" wait risky --timeout 120s
+ok 'what leaves no trace is found by halves' exits 1 "$penstock" wait risky --timeout 300s
 is 'and is dead alone' "$killer LOST" "$(sql "select string_agg(distinct f.job || ' ' || f.code, ', ') from penstock.failure f where job not in ($bad)")"
 is 'all others are done' 607 "$(settled_n risky)"
 is 'each with its effect once' 607 "$(sql 'select count(*) from effect')"

@@ -7,11 +7,12 @@
 . "$(dirname "$0")/lib.sh"
 
 configure 'workers = 2;'
-pipeline slow 'name = "work"; plugin = "slow"; timeout = "200ms"; max_attempts = 2; backoff = "10ms"; options = { sleep = "1ms"; };'
+pipeline slow 'name = "work"; plugin = "slow"; timeout = "2s"; max_attempts = 2; backoff = "10ms"; options = { sleep = "1ms"; };'
 pipeline other 'name = "work"; plugin = "slow"; options = { sleep = "50ms"; };'
 start_database
 start_host one
 
+# an innocent job takes a millisecond, and more where its thread does not get a processor: for less than the timeout
 polite=$("$penstock" enqueue slow '{"until_cancelled": true}')
 ok 'a stage that listens hears that its time is over' wait_for 90 sql_is "select state from penstock.job_state($polite)" dead
 is 'it retried by itself' 'LATE LATE' "$(sql "select string_agg(code, ' ') from penstock.failure where job = $polite")"

@@ -22,7 +22,7 @@ mill=$host
 enqueue_n mixed 300 '{"do": "done"}'
 enqueue_n mixed 40 '{"do": "discard"}'
 enqueue_n insert 1000
-ok 'all jobs end' "$penstock" wait -q --timeout 120s
+ok 'all jobs end' "$penstock" wait -q --timeout 300s
 ok 'counters are rows' wait_for 90 counted_is mill '0 completed or discarded since this host began: 1340'
 
 sql "update penstock.settled set n = n + 1, jobs = jobs + int8multirange(int8range(999999999, 1000000000)) where id = (select min(id) from penstock.settled where outcome = 3)"
@@ -34,7 +34,7 @@ child=$(child_of mill)
 kill -KILL "$child"
 ok 'the process is started again' wait_for 90 eval '[ "$(child_of mill)" != "$child" ] && listed mill'
 enqueue_n mixed 100 '{"do": "done"}'
-ok 'the jobs after it end' "$penstock" wait -q --timeout 120s
+ok 'the jobs after it end' "$penstock" wait -q --timeout 300s
 ok 'its worker went on where the dead one was' wait_for 90 counted_is mill '0 completed or discarded since this host began: 1440; some that a lost process settled may be uncounted'
 
 start_host other

@@ -9,7 +9,7 @@
 
 port=$((20000 + $$ % 12000)) # below those that the kernel gives to clients
 while (exec 3<> "/dev/tcp/127.0.0.1/$port") 2> /dev/null; do port=$((port + 1)); done
-configure 'workers = 2; http_interval = "100ms"; http_timeout = "60s"; http_connections = 310;' "http = \"127.0.0.1:$port\"; http_hosts = \"metrics.example, other\";"
+configure 'workers = 2; http_interval = "100ms"; http_timeout = "600s"; http_connections = 310;' "http = \"127.0.0.1:$port\"; http_hosts = \"metrics.example, other\";"
 pipeline words 'name = "first"; plugin = "outcome"; durable = true' 'name = "last"; plugin = "count"; durable = true'
 start_database
 start_host mill
@@ -31,7 +31,7 @@ first_line() { raw "$1" | head -n 1 | tr -d '\r'; }
 ok 'the page comes' wait_for 90 has penstock_database_up 1
 enqueue_n words 50 '{"do": "done"}'
 enqueue_n words 7 '{"do": "discard"}'
-ok 'all jobs end' "$penstock" wait -q --timeout 120s
+ok 'all jobs end' "$penstock" wait -q --timeout 300s
 ok 'outcomes are counted' wait_for 90 has 'penstock_jobs_total{pipeline="words",stage="first",outcome="done"}' 50
 ok 'and those without success' wait_for 90 has 'penstock_jobs_total{pipeline="words",stage="first",outcome="discarded"}' 7
 ok 'each job is in the histogram' wait_for 90 has 'penstock_stage_duration_seconds_count{pipeline="words",stage="last"}' 50
@@ -75,7 +75,7 @@ ok 'the page still comes' wait_for 90 has penstock_database_up 1
 
 # for these alone the time is short: any client may be slower than that
 ok 'the host ends' stop_host "$host"
-sed -i 's/http_timeout = "60s"/http_timeout = "500ms"/' "$work/penstock.conf"
+sed -i 's/http_timeout = "600s"/http_timeout = "500ms"/' "$work/penstock.conf"
 start_host mill
 answers() { first_line 'GET /metrics HT' | grep -q '^HTTP/1.1 408'; }
 ok 'a client that does not go on is told' wait_for 90 answers
@@ -84,11 +84,11 @@ is 'and one that says nothing' 'HTTP/1.1 408 Request Timeout' "$(first_line '')"
 # ---- 300 clients at once, and more than the limit
 
 ok 'the host ends' stop_host "$host"
-sed -i 's/http_timeout = "500ms"/http_timeout = "60s"/' "$work/penstock.conf"
+sed -i 's/http_timeout = "500ms"/http_timeout = "600s"/' "$work/penstock.conf"
 start_host mill
 ok 'the page comes again' wait_for 90 has penstock_database_up 1
 "$penstock" resume words first > /dev/null
-ok 'the jobs go on' "$penstock" wait -q --timeout 120s
+ok 'the jobs go on' "$penstock" wait -q --timeout 300s
 held=()
 for ((i = 0; i < 300; i++)); do
 	exec {fd}<> "/dev/tcp/127.0.0.1/$port"
@@ -117,7 +117,7 @@ ok 'and none when the others have gone' wait_for 90 refused
 
 kill -KILL "$web"
 enqueue_n words 20 '{"do": "done"}'
-ok 'jobs do not mind' "$penstock" wait -q --timeout 120s
+ok 'jobs do not mind' "$penstock" wait -q --timeout 300s
 ok 'it is started again' wait_for 90 has penstock_database_up 1
 ok 'with the counters that there were' wait_for 90 has 'penstock_jobs_total{pipeline="words",stage="last",outcome="done"}' 32
 is 'no host process died' 0 "$(value penstock_host_process_deaths_total)"

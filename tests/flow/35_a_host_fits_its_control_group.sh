@@ -38,7 +38,7 @@ if [ -n "$cpu" ] && [ -n "$memory" ] && mkdir "$cpu/$group" "$memory/$group" 2> 
 	ok 'a reload looks again' "$penstock" reload --wait -q -s name=one -s "run_dir=$work/one"
 	is 'and takes what is there now' 201326592 "$(status .worker_memory)"
 	ok 'jobs are done' "$penstock" enqueue -q p '{}'
-	ok 'all of them' "$penstock" wait -q p --timeout 120s
+	ok 'all of them' "$penstock" wait -q p --timeout 300s
 	ok 'it drains, too' stop_host "$host"
 	wait_for 90 rmdir "$cpu/$group"
 	wait_for 90 rmdir "$memory/$group"

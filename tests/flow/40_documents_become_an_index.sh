@@ -46,7 +46,7 @@ reason() { sql "select coalesce(string_agg(state || ' ' || code, ', '), 'none') 
 stored() { sql "select count(*) from documents.document where path = '$docs/$1'"; }
 
 ok 'a folder is enqueued, a job for each file' says '22 jobs' "$penstock" enqueue documents --folder "$docs"
-ok 'the pipeline comes to an end' exits 1 "$penstock" wait documents --timeout 120s
+ok 'the pipeline comes to an end' exits 1 "$penstock" wait documents --timeout 300s
 is 'a truncated gzip file is a dead letter' 'dead TRUNCATED' "$(reason cut.html.gz)"
 is 'an empty file too' 'dead EMPTY' "$(reason empty.txt)"
 is 'random bytes are not text' 'dead BINARY' "$(reason random.bin)"
@@ -75,7 +75,7 @@ since=$(sql 'select max(id) from penstock.job')
 printf '<html lang="en"><head><title>Page 3</title></head><body><p>Now about a hippopotamus.</p></body></html>' > "$docs/page3.html"
 cp "$docs/page2.html" "$docs/twin.html"
 "$penstock" enqueue documents --folder "$docs" > /dev/null
-"$penstock" wait documents --timeout 120s -q
+"$penstock" wait documents --timeout 300s -q
 is 'a second time every unchanged document ends at once' 'discarded UNCHANGED' "$(reason page1.html)"
 is 'the same bytes under another name too' 'discarded DUPLICATE' "$(reason twin.html)"
 is 'a changed one is replaced' 'Now about a hippopotamus.' "$(sql "select string_agg(body, '|') from documents.passage p join documents.document d on d.id = p.document where d.path = '$docs/page3.html'")"

@@ -47,7 +47,7 @@ reason() { sql "select string_agg(j.state || ' ' || f.code, ', ') from penstock.
 	join penstock.failure f on f.job = j.id where m.attributes->>'path' = '$docs/$1'"; }
 
 ok 'a folder is enqueued' says '4 jobs' "$penstock" enqueue documents --folder "$docs"
-ok 'the pipeline comes to an end' exits 1 "$penstock" wait documents --timeout 120s
+ok 'the pipeline comes to an end' exits 1 "$penstock" wait documents --timeout 300s
 is 'a PDF and a text are stored with their titles' 'Seals|The keeping of otters' "$(sql "select string_agg(title, '|' order by title) from documents.document")"
 ok 'the text of the PDF is found' sql_is "select title from documents.search('a neighbour''s paw', 1)" 'The keeping of otters'
 is 'a broken one is a dead letter' 'dead CORRUPT' "$(reason broken.pdf)"

@@ -23,7 +23,7 @@ mkdir "$work/stranger"
 script > "$work/guide.sh"
 is 'the guide has sources in C and C++' '4 1' "$(grep -c '^```c file=' "$guide") $(grep -c '^```cc file=' "$guide")"
 is 'each source begins and ends' "$(grep -c "<<'END_OF_SOURCE'" "$work/guide.sh")" "$(grep -c '^END_OF_SOURCE$' "$work/guide.sh")"
-ok 'the guide runs as written' bash -c "cd '$work/stranger' && PATH='$build:$PATH' timeout 270 bash '$work/guide.sh' > '$work/guide.out' 2>&1 || { cat '$work/guide.out'; exit 1; }"
+ok 'the guide runs as written' bash -c "cd '$work/stranger' && PATH='$build:$PATH' timeout 800 bash '$work/guide.sh' > '$work/guide.out' 2>&1 || { cat '$work/guide.out'; exit 1; }"
 has() { grep -qF -- "$1" "$work/guide.out" || { tail -n 40 "$work/guide.out"; return 1; }; }
 ok 'the template passes its own tests' has '6 passed, 0 failed'
 ok 'and has nothing that hurts a host' has './shout.so: nothing found'
