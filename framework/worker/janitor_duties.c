@@ -360,28 +360,15 @@ janitor_void_orphans(struct pool *pool)
 	struct janitor *j = pool->janitor;
 	struct fault fault = { 0 };
 	struct uuid token;
-	enum status st;
 
-	for (;;) {
-		pthread_mutex_lock(&pool->lock);
-		if (pool->n_orphans == 0) {
-			pthread_mutex_unlock(&pool->lock);
-			return;
-		}
-		token = pool->orphans[pool->n_orphans - 1];
-		pthread_mutex_unlock(&pool->lock);
-		st = queue_void(j->db, &token, &fault);
+	while (pool_next_orphan(pool, &token)) {
+		enum status st = queue_void(j->db, &token, &fault);
+
 		if (st != OK && st != NOT_FOUND) {
 			log_fault(LOG_WARNING, "cannot give a lease back yet", &fault);
 			return;
 		}
-		pthread_mutex_lock(&pool->lock);
-		for (size_t i = 0; i < pool->n_orphans; i++)
-			if (memcmp(&pool->orphans[i], &token, sizeof(token)) == 0) {
-				pool->orphans[i] = pool->orphans[--pool->n_orphans];
-				break;
-			}
-		pthread_mutex_unlock(&pool->lock);
+		pool_orphan_voided(pool, &token);
 		pool_wake(pool, 1);
 	}
 }

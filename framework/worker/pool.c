@@ -368,8 +368,8 @@ pool_destroy(struct pool *pool)
 	free(pool->pipelines);
 	free(pool->leaving);
 	free(pool->workers);
-	free(pool->orphans);
-	free(pool->held);
+	free(pool->orphans.at);
+	free(pool->held.at);
 	free(pool->cancelled);
 	free(pool);
 }

@@ -10,51 +10,83 @@
 
 #include "worker/worker_priv.h"
 
+/* ---- a list; its pool's lock is held ---- */
+
+static struct uuid *
+find(const struct tokens *tokens, const struct uuid *token)
+{
+	for (size_t i = 0; i < tokens->n; i++)
+		if (memcmp(&tokens->at[i], token, sizeof(*token)) == 0)
+			return &tokens->at[i];
+	return NULL;
+}
+
+static void
+add(struct tokens *tokens, const struct uuid *token)
+{
+	if (tokens->n == tokens->cap) {
+		tokens->cap = tokens->cap ? tokens->cap * 2 : 16;
+		tokens->at = mem_array(tokens->at, tokens->cap, sizeof(*tokens->at));
+	}
+	tokens->at[tokens->n++] = *token;
+}
+
+static void
+drop(struct tokens *tokens, const struct uuid *token)
+{
+	struct uuid *found = find(tokens, token);
+
+	if (found)
+		*found = tokens->at[--tokens->n];
+}
+
+/* ---- whose fate is to be voided ---- */
+
 void
 pool_orphan(struct pool *pool, const struct uuid *token)
 {
 	pthread_mutex_lock(&pool->lock);
-	if (pool->n_orphans == pool->cap_orphans) {
-		pool->cap_orphans = pool->cap_orphans ? pool->cap_orphans * 2 : 16;
-		pool->orphans = mem_array(pool->orphans, pool->cap_orphans, sizeof(*pool->orphans));
-	}
-	pool->orphans[pool->n_orphans++] = *token;
+	add(&pool->orphans, token);
 	pthread_mutex_unlock(&pool->lock);
 	eventfd_write(pool->kick, 1);
 }
 
-/* See the note on late claims. */
+bool
+pool_next_orphan(struct pool *pool, struct uuid *ret)
+{
+	bool any;
+
+	pthread_mutex_lock(&pool->lock);
+	any = pool->orphans.n > 0;
+	if (any)
+		*ret = pool->orphans.at[pool->orphans.n - 1];
+	pthread_mutex_unlock(&pool->lock);
+	return any;
+}
+
+void
+pool_orphan_voided(struct pool *pool, const struct uuid *token)
+{
+	pthread_mutex_lock(&pool->lock);
+	drop(&pool->orphans, token);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+/* ---- that somebody holds: see the note on late claims ---- */
+
 void
 pool_hold(struct pool *pool, const struct uuid *token)
 {
 	pthread_mutex_lock(&pool->lock);
-	if (pool->n_held == pool->cap_held) {
-		pool->cap_held = pool->cap_held ? pool->cap_held * 2 : 16;
-		pool->held = mem_array(pool->held, pool->cap_held, sizeof(*pool->held));
-	}
-	pool->held[pool->n_held++] = *token;
+	add(&pool->held, token);
 	pthread_mutex_unlock(&pool->lock);
-}
-
-/* Under the lock. */
-static struct uuid *
-find_held(struct pool *pool, const struct uuid *token)
-{
-	for (size_t i = 0; i < pool->n_held; i++)
-		if (memcmp(&pool->held[i], token, sizeof(*token)) == 0)
-			return &pool->held[i];
-	return NULL;
 }
 
 void
 pool_let_go(struct pool *pool, const struct uuid *token)
 {
-	struct uuid *held;
-
 	pthread_mutex_lock(&pool->lock);
-	held = find_held(pool, token);
-	if (held)
-		*held = pool->held[--pool->n_held];
+	drop(&pool->held, token);
 	pthread_mutex_unlock(&pool->lock);
 }
 
@@ -64,7 +96,7 @@ pool_holds(struct pool *pool, const struct uuid *token)
 	bool holds;
 
 	pthread_mutex_lock(&pool->lock);
-	holds = find_held(pool, token) != NULL;
+	holds = find(&pool->held, token) != NULL;
 	pthread_mutex_unlock(&pool->lock);
 	return holds;
 }

@@ -101,6 +101,12 @@ struct worker {
 	pthread_cond_t wake;
 };
 
+/* Of leases, in no order. */
+struct tokens {
+	struct uuid *at;
+	size_t n, cap;
+};
+
 struct pool {
 	const struct pool_options *options;
 	const struct config *config;
@@ -128,10 +134,8 @@ struct pool {
 	size_t next_pipeline;
 	int64_t *cancelled; /* running jobs of any host that shall end; sorted, under lock */
 	_Atomic size_t n_cancelled;
-	struct uuid *orphans; /* tokens whose fate is to be voided */
-	size_t n_orphans, cap_orphans;
-	struct uuid *held; /* tokens that a worker is about to claim under, or has jobs under */
-	size_t n_held, cap_held;
+	struct tokens orphans;   /* whose fate is to be voided */
+	struct tokens held;      /* that a worker is about to claim under, or has jobs under */
 	_Atomic int64_t wake_at; /* mono: when a deferred job that we know of is due */
 	struct janitor *janitor;
 	_Atomic uint32_t n_running; /* worker threads that have not ended */
@@ -193,6 +197,8 @@ void pool_measured(struct pool *pool, struct lane *lane, size_t jobs, int64_t to
 
 /* Nobody can settle under this token: its fate is to be voided. [any] */
 void pool_orphan(struct pool *pool, const struct uuid *token);
+bool pool_next_orphan(struct pool *pool, struct uuid *ret); /* false: there is none [any] */
+void pool_orphan_voided(struct pool *pool, const struct uuid *token); /* [any] */
 /* Note on late claims: a claim whose reply was lost may commit whenever the server comes to it,
  * long after its token was voided in vain. So a token is held from before its claim is sent until
  * its lease is over, and the janitor gives back what the database says that this host has and that
